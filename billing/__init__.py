@@ -1,0 +1,1 @@
+"""Money: prices, holds, the ledger. Knows no web framework and no media."""

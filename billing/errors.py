@@ -1,0 +1,21 @@
+"""Errors that only billing raises. The tree is in `shared/errors.py`."""
+
+from shared.errors import Conflict, NotFound
+
+
+class CallNotFound(NotFound):
+    """Call not found"""
+
+    code = "call_not_found"
+
+
+class CallTaken(Conflict):
+    """Another agent holds this call"""
+
+    code = "call_taken"
+
+
+class CallClosed(Conflict):
+    """The call has ended"""
+
+    code = "call_closed"

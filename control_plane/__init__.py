@@ -1,0 +1,1 @@
+"""The web process: call tokens, the REST API, the internal API of the agents, the jobs."""

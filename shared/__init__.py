@@ -1,0 +1,1 @@
+"""What both sides of the wire need. Imports nothing of ours."""
