@@ -134,11 +134,26 @@ class TranscriptItem(Message):
     interrupted: bool = False
 
 
+class Gap(Message):
+    """
+    Time in which the clock stood still, listed on the receipt.
+
+    `at_s` is the billed second the clock stood at; `lasted_s` is wall time. The gap that is still
+    open is reported with what it has lasted so far, under the same index.
+    """
+
+    index: Annotated[int, Field(ge=0, le=10_000)]
+    at_s: Seconds
+    lasted_s: Annotated[float, Field(ge=0, le=CALL_SECONDS_MAX)]
+    cause: Literal["caller_away", "media_lost", "provider_away", "agent_replaced"]
+
+
 class TranscriptReport(Message):
-    """POST /internal/v1/calls/{id}/transcript."""
+    """POST /internal/v1/calls/{id}/transcript: what was said, and when nothing could be said."""
 
     epoch: Epoch
     items: Annotated[list[TranscriptItem], Field(max_length=TRANSCRIPT_ITEMS_MAX)]
+    gaps: Annotated[list[Gap], Field(max_length=TRANSCRIPT_ITEMS_MAX)] = []
 
 
 class WorkerReport(Message):

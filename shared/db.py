@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Tx = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 
+else:  # the classes are generic in the stubs only
+    Pool = asyncpg.Pool
+    Tx = asyncpg.Connection
+
 STATEMENT_TIMEOUT_S = 15  # a request that needs longer is a bug or an attack
 CONNECT_TIMEOUT_S = 5
 
 
-async def open_pool(settings: PostgresSettings, *, application_name: str) -> "Pool":
+async def open_pool(settings: PostgresSettings, *, application_name: str) -> Pool:
     """A pool with JSON codecs. Raises OSError or asyncpg errors when Postgres is not there."""
     return await asyncpg.create_pool(
         settings.database_url.get_secret_value(),
@@ -38,7 +42,7 @@ async def open_pool(settings: PostgresSettings, *, application_name: str) -> "Po
 
 
 @asynccontextmanager
-async def transaction(pool: "Pool") -> AsyncIterator["Tx"]:
+async def transaction(pool: Pool) -> AsyncIterator[Tx]:
     """One unit of work: committed when the block ends, rolled back when it raises."""
     async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection, connection.transaction():
         yield connection

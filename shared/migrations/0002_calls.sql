@@ -60,6 +60,16 @@ create table call_transcripts(
   primary key (call_id, index)
 );
 
+-- When the clock stood still: listed on the receipt, billed to nobody.
+create table call_gaps(
+  call_id uuid not null references call_sessions,
+  index int not null,
+  at_s int not null,                          -- the billed second the clock stood at
+  lasted_s double precision not null,         -- wall time
+  cause text not null,
+  primary key (call_id, index)
+);
+
 -- Segments [start_s, end_s) of billed time. The watermark, not this index, is the idempotency guard,
 -- so the partition key may be part of the primary key.
 create table usage_events(

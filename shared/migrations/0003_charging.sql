@@ -101,8 +101,8 @@ begin
     order by id for no key update);
   return query
   with report as materialized (
-    select u.call, max(u.epoch) epoch, max(u.upto) upto
-    from unnest(p_call, p_epoch, p_upto) u(call, epoch, upto) group by u.call),
+    select distinct on (u.call) u.call, u.epoch, u.upto
+    from unnest(p_call, p_epoch, p_upto) u(call, epoch, upto) order by u.call, u.epoch desc, u.upto desc),
   seen as materialized (
     select s.id, s.user_id, s.price_microcredits_per_minute price, s.seconds s0, s.granted g0,
       s.state in ('authorized', 'active') as is_open, r.epoch = s.epoch and s.epoch > 0 as is_owner,
@@ -116,10 +116,10 @@ begin
     select *, greatest(s0, believed) s1, least(greatest(s0, believed) + p_want, cap) target
     from seen where is_open and is_owner),
   asked as materialized (
-    select *, case when debt = 0 and g0 - s1 < p_low
+    select *, debt = 0 and g0 - s1 < p_low as is_low, case when debt = 0 and g0 - s1 < p_low
       then greatest(call_cost(price, target) - call_cost(price, g0), 0) else 0 end as ask from work),
   grants as materialized (            -- free credit minus what earlier calls of the same account take
-    select *, case when ask = 0 then g0 else greatest(g0, least(target::bigint,
+    select *, case when not is_low then g0 else greatest(g0, least(target::bigint,
       (call_cost(price, g0) + greatest(free - (sum(ask) over (
         partition by user_id order by id rows unbounded preceding) - ask)::bigint, 0)) * 60 / price)::int)
       end as g1 from asked),          -- (::bigint matters: sum(bigint) is numeric, numeric::int rounds)
