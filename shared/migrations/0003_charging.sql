@@ -82,7 +82,7 @@ end $$;
 -- clock of the call began, its answer is the bound.
 create function plausible_seconds(started timestamptz, answered timestamptz) returns int
 language sql volatile as
-$$ select (ceil(extract(epoch from clock_timestamp() - coalesce(started, answered))) + 2)::int $$;
+$$ select ceil(date_part('epoch', clock_timestamp() - coalesce(started, answered)))::int + 2 $$;
 
 -- HOT PATH. Settle any number of calls: merge their watermarks, extend the grants that run low.
 -- p_want: seconds a fresh grant reaches beyond the watermark. p_low: extend when less than this is left.

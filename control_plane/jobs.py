@@ -1,0 +1,99 @@
+"""
+The jobs process: `python -m control_plane.jobs`.
+
+It moves money nobody asks for any more (holds of dead calls); it is never needed for money to be
+right. Any number of these may run: one leads, the others wait for its lock.
+"""
+
+import asyncio
+import signal
+
+import sentry_sdk
+
+from billing.invariants import LISTED_MAX
+from billing.store import health
+from control_plane.livekit_gateway import LiveKitGateway
+from control_plane.livekit_inbox import LiveKitInbox
+from control_plane.reaper import Reaper
+from control_plane.schedule import Chore, run_as_leader
+from control_plane.store import upkeep
+from shared.clock import SystemClock
+from shared.db import Pool, open_pool, transaction
+from shared.log import configure_logging, get_logger
+from shared.settings import LiveKitSettings, PostgresSettings, SentrySettings
+
+log = get_logger(__name__)
+
+REAP_PERIOD_S = 1.0  # a caller waits for the agent at most this much longer than decided
+INBOX_PERIOD_S = 2.0
+ROOMS_PERIOD_S = 60.0
+BOOKS_PERIOD_S = 60.0
+UPKEEP_PERIOD_S = 3_600.0
+
+
+class JobsSettings(PostgresSettings, LiveKitSettings, SentrySettings):
+    """What the jobs process composes."""
+
+
+async def run(settings: JobsSettings) -> None:
+    """Run until cancelled."""
+    pool = await _pool_when_there(settings)
+    gateway = LiveKitGateway(settings)
+    reaper = Reaper(pool, gateway)
+    inbox = LiveKitInbox(pool, reaper)
+    chores = [
+        Chore("reap", REAP_PERIOD_S, reaper.round),
+        Chore("inbox", INBOX_PERIOD_S, inbox.round),
+        Chore("rooms", ROOMS_PERIOD_S, reaper.compare_rooms),
+        Chore("books", BOOKS_PERIOD_S, lambda: check_books(pool)),
+        Chore("partitions", UPKEEP_PERIOD_S, lambda: _ensure_partitions(pool)),
+        Chore("purge", UPKEEP_PERIOD_S, inbox.purge),
+    ]
+    try:
+        dsn = settings.database_url.get_secret_value()
+        await run_as_leader(dsn, chores, SystemClock())
+    finally:
+        await gateway.close()
+        await pool.close()
+
+
+async def check_books(pool: Pool) -> int:
+    """Count the violations, and shout when there is one."""
+    async with transaction(pool) as tx:
+        found = await health.violations(tx, limit=LISTED_MAX)
+    if found:
+        log.error("books_are_wrong", count=len(found), reason=found[0].invariant)
+    return len(found)
+
+
+async def _ensure_partitions(pool: Pool) -> None:
+    async with transaction(pool) as tx:
+        await upkeep.ensure_partitions(tx)
+
+
+async def _pool_when_there(settings: PostgresSettings) -> Pool:
+    """A database that is not up yet is a reason to wait, not to crash-loop."""
+    while True:
+        try:
+            return await open_pool(settings, application_name="jobs")
+        except (OSError, TimeoutError):
+            log.warning("no_database", dependency="postgres")
+            await asyncio.sleep(1)
+
+
+async def _run_until_told() -> None:
+    settings = JobsSettings()
+    if settings.sentry_dsn:
+        sentry_sdk.init(dsn=settings.sentry_dsn.get_secret_value(), send_default_pii=False)
+    work = asyncio.create_task(run(settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+if __name__ == "__main__":
+    configure_logging("jobs")
+    asyncio.run(_run_until_told())

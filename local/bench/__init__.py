@@ -1,0 +1,1 @@
+"""Benchmarks with their anchors in the same run: medians and ratios, never thresholds."""
