@@ -1,0 +1,47 @@
+"""Who kills what, when. Every blow is drawn from one seeded source and noted with its time."""
+
+import asyncio
+import random
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from local.stack import Stack
+from shared.clock import SystemClock
+
+DOWN_S = (0.3, 2.0)  # how long a killed server stays away
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """One kill and the calls it hit."""
+
+    kind: str
+    at: datetime
+    calls: tuple[UUID, ...] = ()
+
+
+@dataclass
+class Saboteur:
+    """Kills processes of the stack and brings them back, one at a time."""
+
+    stack: Stack
+    rng: random.Random
+    blows: list[Blow] = field(default_factory=list)
+
+    def note(self, kind: str, calls: tuple[UUID, ...] = ()) -> None:
+        self.blows.append(Blow(kind, SystemClock().now(), calls))
+
+    async def strike(self, process: str) -> None:
+        """Kill it without mercy, wait, start it again. Postgres stops without a checkpoint."""
+        self.note(process)
+        number = signal.SIGQUIT if process == "postgres" else signal.SIGKILL
+        self.stack.kill(process, number)
+        await asyncio.sleep(self.rng.uniform(*DOWN_S))
+        await self.stack.start_process(process)
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(blow.kind for blow in self.blows)

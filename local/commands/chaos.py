@@ -1,0 +1,68 @@
+"""python -m local chaos: kill everything, compare the books with the truth (make chaos)."""
+
+import argparse
+import logging
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from local.chaos.fault_proxy import FaultProxy
+from local.chaos.saboteur import Saboteur
+from local.chaos.truth import Verdict
+from local.chaos.virtual_storm import VirtualStorm, settle_times_s
+from local.options import progress
+from local.stack import Stack
+from shared.log import configure_logging
+
+PARTS = ("postgres", "redis", "livekit", "migrate", "web", "jobs")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, help="replay the choices of an earlier run")
+    parser.add_argument("--virtual-calls", type=int, default=10_000)
+    parser.add_argument("--media-calls", type=int, default=100)
+    parser.add_argument("--callers", type=int, default=6, help="media calls at the same time")
+
+
+async def run(options: argparse.Namespace) -> int:
+    configure_logging("chaos", json=False, level=logging.ERROR)
+    seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
+    progress(f"chaos with seed {seed}")
+    broken = await _virtual(seed, options.virtual_calls)
+    print("books are right" if not broken else "\n".join(broken[:20]))
+    print(f"replay with --seed {seed}")
+    return 1 if broken else 0
+
+
+async def _virtual(seed: int, calls: int) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        started = Stack.start(
+            data_dir=Path(folder) / "stack", environment=os.environ, only=PARTS, log=progress
+        )
+        async with started as stack:
+            storm = VirtualStorm(
+                stack, Path(folder) / "journals", seed=seed, calls_total=calls, log=progress
+            )
+            verdict, saboteur, proxy = await storm.run()
+            times = await settle_times_s(stack.database_url, saboteur)
+            _print_virtual(verdict, saboteur, proxy, times)
+            return verdict.broken
+
+
+def _print_virtual(
+    verdict: Verdict, saboteur: Saboteur, proxy: FaultProxy, times: dict[str, float]
+) -> None:
+    print(f"\nvirtual calls    {verdict.calls:,}")
+    print(f"seconds spoken   {verdict.used_s:,.0f}")
+    print(f"seconds billed   {verdict.billed_s:,}")
+    print(f"worst over       {verdict.over_max_s:.2f} s")
+    for fate, under_s in sorted(verdict.under_max_s.items()):
+        count = verdict.fates[fate]
+        print(f"  {fate:22} {count:6,} calls, worst under {under_s:.2f} s")
+    blows = ", ".join(f"{n} x {kind}" for kind, n in sorted(saboteur.counts.items()))
+    print(f"killed           {blows}")
+    faults = ", ".join(f"{n:,} {kind}" for kind, n in sorted(proxy.done.items()))
+    print(f"network          {faults}")
+    for kind, took_s in sorted(times.items()):
+        print(f"settled after    {kind}: {took_s:.1f} s at most (real time)")
