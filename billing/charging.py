@@ -11,8 +11,10 @@ from uuid import UUID
 
 import asyncpg
 
+from billing import receipts
 from billing.errors import CallClosed, CallNotFound, CallTaken
 from billing.money import MicroCredits, from_credits
+from billing.price_book import plan_of, rate_in_force
 from billing.pricing import affordable_seconds
 from billing.settings import ChargingSettings
 from billing.store import accounts, calls
@@ -36,6 +38,7 @@ class Authorization:
     max_seconds: int
     free_call: bool
     superseded: list[UUID]  # older unanswered calls that were closed to make room
+    rate_card_version: int  # frozen: a new price list does not reach this call
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +72,27 @@ async def check_eligibility(tx: Tx, user_id: UUID, settings: ChargingSettings) -
 
 
 async def authorize(
-    tx: Tx, *, call_id: UUID, user_id: UUID, settings: ChargingSettings, concurrent_max: int = 1
+    tx: Tx,
+    *,
+    call_id: UUID,
+    user_id: UUID,
+    settings: ChargingSettings,
+    concurrent_max: int = 1,
+    model: str = "*",
+    channel: str = "web",
 ) -> Authorization:
     """
-    Hold the first grant of a new call. No hold, no call.
+    Hold the first grant of a new call, at the price in force for its model and channel.
 
-    Raises ActiveCall, InsufficientCredits or FreeLimitReached; nothing is changed then.
+    No hold, no call. Raises ActiveCall, InsufficientCredits, FreeLimitReached or NotPriced; nothing
+    is changed then.
     """
     eligible = await check_eligibility(tx, user_id, settings)
     superseded = await _make_room(tx, user_id, concurrent_max)
-    price = from_credits(settings.call_price_credits_per_minute)
+    priced = await rate_in_force(
+        tx, product="call", model=model, plan=plan_of(paid=eligible.paid), channel=channel
+    )
+    price = MicroCredits(priced.rate.price_microcredits)
     minimum_seconds = affordable_seconds(price, from_credits(settings.call_min_credits))
     granted = await calls.authorize(
         tx,
@@ -89,6 +103,7 @@ async def authorize(
         min_seconds=max(1, minimum_seconds),
         max_seconds=settings.call_max_seconds,
         free_seconds=eligible.free_seconds,
+        rate_card_version=priced.version,
     )
     if granted == 0:
         raise InsufficientCredits
@@ -98,7 +113,9 @@ async def authorize(
     cap = settings.call_max_seconds
     if eligible.free_seconds is not None:
         cap = min(cap, eligible.free_seconds)
-    return Authorization(granted, price, min(reachable, cap), not eligible.paid, superseded)
+    return Authorization(
+        granted, price, min(reachable, cap), not eligible.paid, superseded, priced.version
+    )
 
 
 async def _make_room(tx: Tx, user_id: UUID, concurrent_max: int) -> list[UUID]:
@@ -171,7 +188,8 @@ async def close(
     source: str,
 ) -> Closed:
     """
-    Bill up to the watermark, release the hold, write one debit. A closed call stays as it is.
+    Bill up to the watermark, release the hold, write one debit and a receipt. A closed call stays
+    as it is.
 
     `epoch` None skips the ownership check: for the reaper and operators.
     Raises CallNotFound or Fenced.
@@ -192,4 +210,6 @@ async def close(
         raise
     if closed is None:
         raise CallNotFound
+    if closed.seconds > 0 and not closed.already_closed:
+        await receipts.issue_for_call(tx, call_id)
     return closed

@@ -15,3 +15,21 @@ def call_cost(price_microcredits_per_minute: int, seconds: int) -> MicroCredits:
 def affordable_seconds(price_microcredits_per_minute: int, free_microcredits: int) -> int:
     """The longest call that `free_microcredits` pays for."""
     return max(0, floor_div(free_microcredits * 60, price_microcredits_per_minute))
+
+
+def generation_cost(
+    *, price_microcredits: int, per_units: int, minimum_microcredits: int, quantity: int
+) -> MicroCredits:
+    """Cost of `quantity` units of one-shot work: rounded up once, at least the minimum."""
+    return MicroCredits(
+        max(minimum_microcredits, ceil_div(quantity * price_microcredits, per_units))
+    )
+
+
+def characters_of(text: str) -> int:
+    """
+    What a text counts for: its code points, without white space around it.
+
+    Never words: a text without spaces is not one word to those who speak it.
+    """
+    return len(text.strip())

@@ -1,4 +1,8 @@
-"""What an operator may set about charging. Frozen into each call when it is authorized."""
+"""
+What an operator may set about charging. Frozen into each call when it is authorized.
+
+Prices are not among it: they are published in the price book (`python -m billing.prices`).
+"""
 
 from pydantic import Field
 
@@ -7,7 +11,6 @@ from shared.settings import EnvironmentSettings
 
 class ChargingSettings(EnvironmentSettings):
     signup_credits: int = Field(default=10_000, ge=0)
-    call_price_credits_per_minute: int = Field(default=1_000, ge=1)
     call_min_credits: int = Field(default=1_000, ge=1)  # needed to start a call
     free_call_seconds: int = Field(default=300, ge=0)  # in total, for who has never paid
     call_max_seconds: int = Field(default=3_600, ge=1, le=24 * 3_600)

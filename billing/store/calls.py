@@ -7,7 +7,7 @@ from uuid import UUID
 from shared.call_protocol import CallReport, Grant, Standing
 from shared.db import Tx
 
-AUTHORIZE = "select call_authorize_v1($1, $2, $3, $4, $5, $6, $7)"
+AUTHORIZE = "select call_authorize_v2($1, $2, $3, $4, $5, $6, $7, $8)"
 
 START = """
 select s.id, s.epoch, s.seconds, s.granted, s.final_unit, s.max_seconds, s.free_seconds, k.paid
@@ -68,10 +68,19 @@ async def authorize(
     min_seconds: int,
     max_seconds: int,
     free_seconds: int | None,
+    rate_card_version: int,
 ) -> int:
     """Granted seconds, 0 when the account cannot pay for `min_seconds`."""
     granted: int = await tx.fetchval(
-        AUTHORIZE, call_id, user_id, price, want_seconds, min_seconds, max_seconds, free_seconds
+        AUTHORIZE,
+        call_id,
+        user_id,
+        price,
+        want_seconds,
+        min_seconds,
+        max_seconds,
+        free_seconds,
+        rate_card_version,
     )
     return granted
 

@@ -61,6 +61,7 @@ class VirtualGroup:
     rng: random.Random
     clock: FastClock = field(default_factory=FastClock)
     calls: list[LiveCall] = field(default_factory=list)
+    is_dead: bool = False
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
         self.worker_id = f"virtual-{new_uuid()}"
@@ -103,6 +104,9 @@ class VirtualGroup:
                 continue
             except Refused:
                 break
+            if self.is_dead:  # killed while the answer was on its way
+                truth.fate = Fate.MACHINE_LOST
+                return True
             slot.begin(config)
             truth.granted_seconds = config.granted_seconds
             call = LiveCall(
@@ -171,6 +175,7 @@ class VirtualGroup:
 
     def _die(self, fate: Fate) -> None:
         self.tick()
+        self.is_dead = True
         for call in self.calls:
             call.truth.fate = fate
         self.calls.clear()

@@ -36,7 +36,7 @@ PROCESSES = ("web", "postgres", "jobs", "redis", "livekit")
 FAST_DATABASE_CLOCK = f"""
 create or replace function plausible_seconds(started timestamptz, answered timestamptz) returns int
 language sql volatile as
-$$ select {SPEED} + ceil({SPEED} *
+$$ select 2 * {SPEED} + ceil({SPEED} *
   date_part('epoch', clock_timestamp() - coalesce(started, answered)))::int $$
 """
 

@@ -78,11 +78,11 @@ begin
     where id = p_call returning *;
 end $$;
 
--- The furthest second a report is believed: what the database's own clock allows, plus one for the way
+-- The furthest second a report is believed: what the database's own clock allows, plus two for the way
 -- the first report took. Before the clock of the call began, its answer is the bound.
 create function plausible_seconds(started timestamptz, answered timestamptz) returns int
 language sql volatile as
-$$ select ceil(date_part('epoch', clock_timestamp() - coalesce(started, answered)))::int + 1 $$;
+$$ select ceil(date_part('epoch', clock_timestamp() - coalesce(started, answered)))::int + 2 $$;
 
 -- HOT PATH. Settle any number of calls: merge their watermarks, extend the grants that run low.
 -- p_want: seconds a fresh grant reaches beyond the watermark. p_low: extend when less than this is left.

@@ -141,19 +141,19 @@ begin
 end $$;
 
 -- Release what nobody ended in time, the oldest first. It locks many accounts, so it must wait for
--- none: an account that is busy now comes next round, and no deadlock can include us.
+-- none: an account that is busy now comes next round, and no deadlock can include us. Accounts are
+-- chosen before charges, so that many old charges of a busy one hide nobody else's.
 create function charge_expire_v1(p_limit int) returns setof generation_charges
 language plpgsql as $$
-declare candidates uuid[]; us uuid[]; ids uuid[];
+declare due timestamptz := clock_timestamp(); us uuid[]; ids uuid[];
 begin
-  candidates := array(select id from generation_charges
-    where state = 'reserved' and expires_at < clock_timestamp() order by expires_at limit p_limit);
-  us := array(select user_id from credits
-    where user_id in (select user_id from generation_charges where id = any(candidates))
+  us := array(select user_id from credits where user_id in (
+      select user_id from generation_charges where state = 'reserved' and expires_at < due
+      group by user_id order by min(expires_at) limit p_limit)
     order by user_id for no key update skip locked);
   ids := array(select id from generation_charges
-    where id = any(candidates) and user_id = any(us) and state = 'reserved'
-    order by id for no key update skip locked);
+    where state = 'reserved' and expires_at < due and user_id = any(us)
+    order by expires_at limit p_limit for no key update skip locked);
   update credits k set reserved = k.reserved - d.held from (
       select user_id, sum(hold)::bigint held from generation_charges where id = any(ids)
       group by user_id) d

@@ -127,7 +127,7 @@ class Storm:
             await self._ask(
                 rng,
                 connection,
-                "select call_authorize_v1($1, $2, $3, $4, 1, 3600, null)",
+                "select call_authorize_v2($1, $2, $3, $4, 1, 3600, null, 1)",
                 call.id,
                 call.user,
                 call.price,

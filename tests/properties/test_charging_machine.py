@@ -118,7 +118,7 @@ class ChargingMachine(RuleBasedStateMachine):
             expected = min(WANT_SECONDS, cap, affordable_seconds(price, self.account.free))
         for _ in range(2):  # the reply of the first was lost
             granted = self.bench.value(
-                "select call_authorize_v1($1, $2, $3, $4, 1, $5, null)",
+                "select call_authorize_v2($1, $2, $3, $4, 1, $5, null, 1)",
                 call_id,
                 self.user,
                 price,

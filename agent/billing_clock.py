@@ -1,0 +1,135 @@
+"""
+Drives the meter of one call with the real clock, proof of the caller's presence, and the journal.
+
+It starts with the first sound the caller can hear. Each second it asks for proof that the caller is
+still connected, counts, and writes the watermark; answers of the control plane are read from the
+journal, so no network is between a call and its clock.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent.evidence import Evidence
+from agent.gaps import Gap, Gaps
+from agent.journal import Answer, SlotState
+from agent.meter import Cue, Meter, MeterState, Tick
+from agent.slots import Slot
+from shared.call_protocol import CallConfig
+from shared.clock import Clock
+from shared.end_reasons import EndReason
+from shared.log import get_logger
+
+log = get_logger(__name__)
+
+# From handing a sound to the engine until it is heard, and from hanging up until we know it: in the
+# caller's favour, so that no second is billed that the caller would not count.
+DELIVERY_ALLOWANCE_S = 0.25
+POLL_S = 0.25  # how soon an answer in the journal is seen
+AFTER_SECOND_S = 0.02  # a tick comes just after its second, so that the floor is that second
+MEDIA_LOST_AFTER_S = 2.0  # five times the longest pause between packets of an open microphone
+
+
+@dataclass(slots=True)
+class BillingClock:
+    """`on_change`: state or grant changed. `on_over`: the call must end, with the reason."""
+
+    config: CallConfig
+    slot: Slot
+    evidence: Evidence
+    clock: Clock
+    on_change: Callable[[], None]
+    on_cue: Callable[[Tick], None]
+    on_over: Callable[[EndReason], None]
+    meter: Meter = field(init=False)
+    gaps: Gaps = field(init=False)
+    _proven_s: float = 0.0
+    _seen: Answer | None = None
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(
+            base_seconds=self.config.seconds,
+            granted_seconds=self.config.granted_seconds,
+            final_unit=self.config.final_unit,
+        )
+        self.gaps = Gaps(self.meter)
+
+    def begin(self) -> None:
+        """The first sound is on its way to a caller who listens."""
+        self._proven_s = self.clock.monotonic()
+        self.meter.start(self._proven_s + DELIVERY_ALLOWANCE_S)
+        self.slot.write(SlotState.LIVE, self.meter.seconds)
+        self.on_change()
+
+    def begin_gap(self, gap: Gap, at_s: float | None = None) -> None:
+        if gap in self.gaps:
+            return
+        log.info("gap_begins", call_id=str(self.config.call_id), kind=gap.value)
+        self.gaps.begin(gap, self.clock.monotonic() if at_s is None else at_s)
+        self.on_change()
+
+    def end_gap(self, gap: Gap) -> None:
+        if gap not in self.gaps:
+            return
+        log.info("gap_ends", call_id=str(self.config.call_id), kind=gap.value)
+        self._proven_s = self.clock.monotonic()
+        self.gaps.end(gap, self._proven_s)
+        self.on_change()
+
+    async def run(self) -> None:
+        """Count until cancelled."""
+        while True:
+            due_s = self.meter.until_next_second_s(self.clock.monotonic())
+            await asyncio.sleep(min(due_s + AFTER_SECOND_S, POLL_S) if due_s > 0 else POLL_S)
+            self._take_answer()
+            if Gap.MEDIA_STOPPED in self.gaps:
+                if await self.evidence.is_alive():
+                    self.end_gap(Gap.MEDIA_STOPPED)
+            elif self.meter.until_next_second_s(self.clock.monotonic()) <= 0:
+                await self._count()
+
+    def finish(self, reason: EndReason) -> int:
+        """Stop for good. The journal knows the end when this returns."""
+        seconds = self.meter.finish(self.clock.monotonic())
+        self.slot.write(SlotState.ENDED, seconds, reason)
+        return seconds
+
+    async def _count(self) -> None:
+        """A second counts when something proves that the caller lived to see the end of it."""
+        now_s = self.clock.monotonic()
+        is_proven = await self.evidence.is_alive()
+        if self.meter.state is not MeterState.RUNNING:
+            return  # it changed while we asked
+        if is_proven:
+            self._proven_s = now_s
+        elif now_s - self._proven_s >= MEDIA_LOST_AFTER_S:
+            self.begin_gap(Gap.MEDIA_STOPPED, self._proven_s)
+            return
+        before = self.meter.seconds
+        tick = self.meter.tick(self._proven_s)
+        if tick.seconds != before:
+            self.slot.write(SlotState.LIVE, tick.seconds)
+        if tick.cue is Cue.HANG_UP:
+            self.on_over(self._end_of_grant())
+        elif tick.cue:
+            self.on_cue(tick)
+
+    def _end_of_grant(self) -> EndReason:
+        if not self.meter.final_unit:
+            return EndReason.AGENT_ERROR  # more was to be had, but nobody could be asked
+        if self.config.free_limited:
+            return EndReason.DURATION_LIMIT
+        return EndReason.CREDIT_EXHAUSTED
+
+    def _take_answer(self) -> None:
+        answer = self.slot.answer()
+        if answer is None or answer == self._seen:
+            return
+        self._seen = answer
+        if answer.fenced or answer.closed:
+            self.on_over(EndReason.AGENT_FENCED)
+            return
+        before = (self.meter.granted_seconds, self.meter.final_unit)
+        self.meter.extend(granted_seconds=answer.granted_seconds, final_unit=answer.final_unit)
+        if before != (self.meter.granted_seconds, self.meter.final_unit):
+            self.on_change()

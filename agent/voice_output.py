@@ -1,0 +1,176 @@
+"""
+The agent's voice on the wire: paces what the model said into a published track.
+
+The framework's own output publishes its track only after the caller has come, wakes the event loop
+20 times a second for each speaker, and cannot say when the first sound really left. Ours is
+published before the caller arrives, sends longer chunks, and knows what was heard.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from livekit import rtc
+from livekit.agents import utils
+from livekit.agents.voice import io
+
+from shared.clock import Clock
+
+SAMPLE_RATE = 24_000  # what the realtime protocol speaks; WebRTC resamples it itself
+BYTES_PER_SECOND = SAMPLE_RATE * 2
+CHUNK_S = 0.1
+AHEAD_S = 0.2  # audio in the engine's queue: survives a busy event loop, and is cut at a barge-in
+QUEUE_MS = 1000  # the engine's own bound; AHEAD_S stays far below it
+BUFFER_MAX_S = 300.0  # a model that says more in one turn has gone mad
+BITRATE = 32_000  # speech in Opus is transparent here
+
+_CHUNK_BYTES = int(BYTES_PER_SECOND * CHUNK_S)
+
+
+class VoiceOutput(io.AudioOutput):
+    """`on_first_audio` is called once, when the first sound was handed to the network."""
+
+    def __init__(self, room: rtc.Room, clock: Clock, on_first_audio: Callable[[], None]) -> None:
+        super().__init__(
+            label="voice",
+            capabilities=io.AudioOutputCapabilities(pause=True),
+            sample_rate=SAMPLE_RATE,
+        )
+        self._room = room
+        self._clock = clock
+        self._on_first_audio: Callable[[], None] | None = on_first_audio
+        self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=QUEUE_MS)
+        self._buffer = bytearray()
+        self._is_open = False  # a turn is being captured or played
+        self._is_complete = False  # nothing more comes for this turn
+        self._captured_s = 0.0
+        self._sent_s = 0.0
+        self._text = ""  # what the model says in this turn
+        self._more = asyncio.Event()
+        self._gate = asyncio.Event()
+        self._paused = False
+        self._pacing: asyncio.Task[None] | None = None
+
+    async def publish(self) -> None:
+        """Publish the track; returns when somebody hears it."""
+        track = rtc.LocalAudioTrack.create_audio_track("voice", self._source)
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_MICROPHONE,
+            dtx=True,
+            red=False,
+        )
+        options.audio_encoding.max_bitrate = BITRATE
+        publication = await self._room.local_participant.publish_track(track, options)
+        self._pacing = asyncio.create_task(self._pace(), name="voice_output")
+        await publication.wait_for_subscription()
+
+    def open_gate(self) -> None:
+        """The caller hears us from now on; until then speech waits."""
+        self._gate.set()
+
+    def close_gate(self) -> None:
+        self._gate.clear()
+
+    def begin_text(self) -> None:
+        """The words of the next turn follow."""
+        self._text = ""
+
+    def note_text(self, delta: str) -> None:
+        """Words of the present turn, to cut them where the voice was cut."""
+        self._text += delta
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        await super().capture_frame(frame)
+        if not self._is_open:
+            self._is_open, self._is_complete = True, False
+            self._captured_s = self._sent_s = 0.0
+        if self._captured_s < BUFFER_MAX_S:
+            self._buffer += frame.data.cast("b")
+            self._captured_s += frame.duration
+        self._more.set()
+
+    def flush(self) -> None:
+        super().flush()
+        self._is_complete = True
+        self._more.set()
+
+    def clear_buffer(self) -> None:
+        """Barge-in: stop now and report how far the voice had come."""
+        if not self._is_open:
+            return
+        played_s = max(self._sent_s - self._source.queued_duration, 0.0)
+        self._buffer.clear()
+        self._source.clear_queue()
+        heard = min(played_s / self._captured_s, 1.0) if self._captured_s else 0.0
+        self._finish(played_s, interrupted=True, transcript=cut_text(self._text, heard))
+
+    def pause(self) -> None:
+        super().pause()
+        self._paused = True
+
+    def resume(self) -> None:
+        super().resume()
+        self._paused = False
+        self._more.set()
+
+    async def aclose(self) -> None:
+        if self._pacing:
+            await utils.aio.cancel_and_wait(self._pacing)
+        await self._source.aclose()
+
+    async def _pace(self) -> None:
+        while True:
+            await self._gate.wait()
+            if self._paused or not self._has_chunk():
+                if self._is_open and self._is_complete and not self._buffer:
+                    await self._play_out()
+                    continue
+                self._more.clear()
+                await self._more.wait()
+                continue
+            await self._send_chunk()
+
+    def _has_chunk(self) -> bool:
+        return len(self._buffer) >= _CHUNK_BYTES or (self._is_complete and bool(self._buffer))
+
+    async def _send_chunk(self) -> None:
+        data = bytes(self._buffer[:_CHUNK_BYTES])
+        del self._buffer[:_CHUNK_BYTES]
+        samples = len(data) // 2
+        is_first = self._sent_s == 0.0
+        self._sent_s += samples / SAMPLE_RATE
+        await self._source.capture_frame(rtc.AudioFrame(data, SAMPLE_RATE, 1, samples))
+        if is_first and self._is_open:
+            self._report_start()
+        excess_s = self._source.queued_duration - AHEAD_S
+        if excess_s > 0:
+            await asyncio.sleep(excess_s)
+
+    def _report_start(self) -> None:
+        self.on_playback_started(created_at=self._clock.now().timestamp())
+        if self._on_first_audio:
+            self._on_first_audio()
+            self._on_first_audio = None
+
+    async def _play_out(self) -> None:
+        captured_s = self._captured_s
+        await asyncio.sleep(self._source.queued_duration)
+        if self._is_open and self._is_complete and self._captured_s == captured_s:
+            self._finish(self._captured_s, interrupted=False, transcript=None)
+
+    def _finish(self, position_s: float, *, interrupted: bool, transcript: str | None) -> None:
+        self._is_open = self._is_complete = False
+        self.on_playback_finished(
+            playback_position=position_s,
+            interrupted=interrupted,
+            synchronized_transcript=transcript,
+        )
+
+
+def cut_text(text: str, heard: float) -> str:
+    """The part of `text` that `heard` (0 to 1) of its audio covers, ending at a whole word."""
+    if heard >= 1.0:
+        return text
+    end = round(len(text) * heard)
+    if end < len(text) and not text[end].isspace():
+        end = text.rfind(" ", 0, end + 1)
+    return text[: max(end, 0)].rstrip()

@@ -1,0 +1,154 @@
+"""
+The composition root of the web process:
+
+    python -m uvicorn control_plane.app:create_app --factory
+
+Everything real is built here, once, and handed down. No other module makes a client or a pool.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import httpx2
+from fastapi import FastAPI
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from control_plane.accounts import AccountDirectory
+from control_plane.auth import SessionVerifier
+from control_plane.background import Background
+from control_plane.boundary import RequestBoundary
+from control_plane.http_errors import register_error_handlers
+from control_plane.jwks import FETCH_TIMEOUT_S, KeySet
+from control_plane.livekit_gateway import LiveKitGateway
+from control_plane.routes import (
+    agent_calls,
+    balances,
+    calls,
+    dev_session,
+    health,
+    livekit_webhook,
+    usage_events,
+    voices,
+)
+from control_plane.routes.page import page_router
+from control_plane.sentry import configure_sentry
+from control_plane.services import Services
+from control_plane.settings import WebSettings
+from control_plane.workers import KnownWorkers
+from shared.clock import Clock, SystemClock
+from shared.db import Pool, open_pool
+from shared.log import configure_logging, get_logger
+
+log = get_logger(__name__)
+
+WEB_ROOT: Final = Path(__file__).resolve().parent.parent / "web"
+DATABASE_WAIT_S: Final = 30.0  # Postgres starts in a few seconds, after a crash in some more
+REDIS_TIMEOUT_S: Final = 1.0  # it is a cache: waiting longer than for Postgres makes no sense
+
+
+def create_app() -> FastAPI:
+    """The application as its environment says. Exits with the name of a wrong setting."""
+    settings = _read_settings()
+    configure_logging("web")
+    for name in ("uvicorn", "uvicorn.error"):  # one form for all records, theirs too
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    configure_sentry(settings)
+    return build_app(settings, clock=SystemClock())
+
+
+def _read_settings() -> WebSettings:
+    try:
+        return WebSettings()
+    except ValidationError as error:
+        issues = [
+            f"{'.'.join(map(str, issue['loc'])).upper() or 'settings'}: {issue['msg']}"
+            for issue in error.errors(include_input=False)
+        ]
+        raise SystemExit("The web process cannot start. " + "; ".join(issues)) from None
+
+
+def build_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
+    """The application for given settings; tests start here."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings, clock) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="sexycall",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,  # the usual pages load scripts from a CDN
+        redoc_url=None,
+    )
+    app.add_middleware(RequestBoundary, clock=clock)
+    register_error_handlers(app)
+    for module in (agent_calls, calls, balances, voices, usage_events, livekit_webhook, health):
+        app.include_router(module.router)
+    if settings.local_dev:
+        app.include_router(dev_session.router)
+    app.include_router(
+        page_router(WEB_ROOT, livekit_url=settings.browser_url, local=settings.local_dev)
+    )
+    return app
+
+
+@asynccontextmanager
+async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Services]:
+    """Everything a request may use, closed in reverse order. Raises when there is no Postgres."""
+    async with AsyncExitStack() as stack:
+        pool = await _pool_when_there(settings, clock)
+        stack.push_async_callback(pool.close)
+        livekit = LiveKitGateway(settings)
+        stack.push_async_callback(livekit.close)
+        redis = _open_redis(settings)
+        if redis is not None:
+            stack.push_async_callback(redis.aclose)
+        http = await stack.enter_async_context(httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S))
+        background = Background()
+        stack.push_async_callback(background.close)
+        keys = settings.session_jwks_url and KeySet(settings.session_jwks_url, http, clock)
+        yield Services(
+            settings=settings,
+            clock=clock,
+            pool=pool,
+            livekit=livekit,
+            redis=redis,
+            sessions=SessionVerifier(settings, keys or None),
+            accounts=AccountDirectory(pool, clock, signup_credits=settings.signup_credits),
+            workers=KnownWorkers(),
+            background=background,
+        )
+
+
+async def _pool_when_there(settings: WebSettings, clock: Clock) -> Pool:
+    """Wait a little for a database that is starting too."""
+    deadline = clock.monotonic() + DATABASE_WAIT_S
+    while True:
+        try:
+            return await open_pool(settings, application_name="web")
+        except (OSError, asyncpg.CannotConnectNowError):
+            if clock.monotonic() > deadline:
+                raise
+            log.warning("no_database", dependency="postgres")
+            await asyncio.sleep(1)
+
+
+def _open_redis(settings: WebSettings) -> Redis | None:
+    """Connects when it is first used, so that its absence stops nothing."""
+    if settings.redis_url is None:
+        return None
+    return Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+    )

@@ -1,0 +1,102 @@
+"""
+Who is asking: people by the session JWT of an OIDC issuer, agent workers by a shared credential.
+
+Never logs a token. A token that is wrong in any way gets one and the same answer.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+from control_plane.jwks import KeySet
+from control_plane.settings import SessionSettings
+from shared.errors import Unauthenticated
+from shared.settings import InternalSettings
+
+TOKEN_CHARS_MAX: Final = 8_192  # an ID token with many claims has 2-3 thousand
+SUBJECT_CHARS_MAX: Final = 255  # OpenID Connect Core 2
+EMAIL_CHARS_MAX: Final = 320
+LEEWAY_S: Final = 30  # clocks of two companies; a session lives for an hour
+SHARED_KEY_ALGORITHM: Final = "HS256"
+_REQUIRED: Final = ["exp", "iss", "sub", "aud"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the issuer says it is. `email` is for display only: some issuers do not verify it."""
+
+    issuer: str
+    subject: str
+    email: str | None
+
+
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """The token of `Authorization: Bearer ...`. Raises Unauthenticated."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > TOKEN_CHARS_MAX:
+        raise Unauthenticated
+    return token
+
+
+def check_worker_credential(token: str, settings: InternalSettings) -> None:
+    """Raises Unauthenticated unless it is the workers' credential; takes equally long always."""
+    wanted = settings.internal_token.get_secret_value()
+    if not hmac.compare_digest(token.encode(), wanted.encode()):
+        raise Unauthenticated("Invalid credential")
+
+
+class SessionVerifier:
+    """Checks session tokens of the one configured issuer."""
+
+    def __init__(self, settings: SessionSettings, keys: KeySet | None) -> None:
+        self._issuer = settings.session_jwt_issuer
+        self._audience = settings.session_jwt_audience
+        secret = settings.session_jwt_secret
+        self._secret = secret.get_secret_value() if secret else None
+        self._keys = keys
+
+    async def verify(self, token: str) -> Identity:
+        """Raises Unauthenticated, or Unavailable while the issuer's keys cannot be had."""
+        try:
+            claims = await self._claims(token)
+        except jwt.PyJWTError as error:
+            raise Unauthenticated from error
+        subject = claims["sub"]
+        if not _is_plain(subject, SUBJECT_CHARS_MAX):
+            raise Unauthenticated
+        email = claims.get("email")
+        return Identity(self._issuer, subject, email if _is_plain(email, EMAIL_CHARS_MAX) else None)
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") == SHARED_KEY_ALGORITHM:
+            if self._secret is None:
+                raise Unauthenticated
+            return self._decode(token, self._secret, SHARED_KEY_ALGORITHM)
+        if self._keys is None:
+            raise Unauthenticated
+        key = await self._keys.find(header.get("kid"))
+        if key is None:
+            raise Unauthenticated
+        # The algorithm is the key's, never the one the token asks for.
+        return self._decode(token, key, key.algorithm_name)
+
+    def _decode(self, token: str, key: str | jwt.PyJWK, algorithm: str) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=LEEWAY_S,
+            options={"require": _REQUIRED},
+        )
+
+
+def _is_plain(text: object, chars_max: int) -> bool:
+    """A non-empty string Postgres can store."""
+    return isinstance(text, str) and 0 < len(text) <= chars_max and text.isprintable()

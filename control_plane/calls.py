@@ -1,0 +1,171 @@
+"""
+Starting a call: check, hold credit, freeze what the call is made of, then make its room.
+
+The transaction ends before the media server is asked. When that fails the call is closed again and
+its hold returns; when we die in between, the reaper does it.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from billing import charging
+from billing.charging import Authorization
+from billing.store.calls import open_calls_of
+from control_plane.call_request import CallRequest, model_for
+from control_plane.errors import (
+    AccountFrozen,
+    CallInProgress,
+    CharacterNotFound,
+    PaidOnly,
+    VoiceNotFound,
+)
+from control_plane.greetings import greeting_in
+from control_plane.http_errors import parse_json
+from control_plane.livekit_gateway import TOKEN_TTL_S, LiveKitGateway
+from control_plane.services import Services
+from control_plane.settings import WebSettings
+from control_plane.store import accounts, call_configs, voices
+from control_plane.store.call_configs import FrozenCall
+from control_plane.store.voices import Voice
+from control_plane.workers import admit
+from shared import metrics
+from shared.db import Tx, transaction
+from shared.end_reasons import EndReason
+from shared.errors import ActiveCall, Unavailable
+from shared.ids import CallId, UserId, new_call_id, room_name_of
+from shared.log import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCall:
+    """A call that can be joined until `expires_at`."""
+
+    call_id: CallId
+    token: str
+    expires_at: datetime
+    price_microcredits_per_minute: int
+    max_seconds: int
+
+
+async def place_call(services: Services, user_id: UserId, body: bytes) -> PlacedCall:
+    """
+    The whole of POST /api/call-token behind the session check.
+
+    Raises, in upstream's order: InsufficientCredits, FreeLimitReached, Invalid, VoiceNotFound,
+    CharacterNotFound, PaidOnly; then CallInProgress, NoCapacity and Unavailable. Nothing is left
+    behind by any of them.
+    """
+    call_id = new_call_id()
+    async with transaction(services.pool) as tx:
+        held = await _authorize(
+            tx, call_id=call_id, user_id=user_id, body=body, settings=services.settings
+        )
+    await _make_room(services, call_id, superseded=held.superseded)
+    return PlacedCall(
+        call_id=call_id,
+        token=services.livekit.caller_token(room_name_of(call_id)),
+        expires_at=services.clock.now() + timedelta(seconds=TOKEN_TTL_S),
+        price_microcredits_per_minute=held.price_microcredits_per_minute,
+        max_seconds=held.max_seconds,
+    )
+
+
+async def _authorize(
+    tx: Tx, *, call_id: CallId, user_id: UserId, body: bytes, settings: WebSettings
+) -> Authorization:
+    """The checks in upstream's order, then the rows of the call, all or nothing."""
+    if await accounts.is_frozen(tx, user_id):
+        raise AccountFrozen
+    eligible = await charging.check_eligibility(tx, user_id, settings)
+    request = parse_json(CallRequest, body)
+    voice = await voices.find_call_voice(tx, name=request.session_config.voice, owner=user_id)
+    if voice is None:
+        raise VoiceNotFound
+    if request.selected_preset_id is not None:
+        raise CharacterNotFound
+    if request.scene and not eligible.paid:
+        raise PaidOnly("Scenes require a paid account")
+    model = model_for(request.session_config.model, default=settings.call_default_model)
+    held = await _hold(tx, call_id=call_id, user_id=user_id, model=model, settings=settings)
+    await admit(tx)
+    frozen = _freeze(call_id, request, voice=voice, model=model, free_call=held.free_call)
+    await call_configs.insert(tx, frozen)
+    return held
+
+
+async def _hold(
+    tx: Tx, *, call_id: CallId, user_id: UserId, model: str, settings: WebSettings
+) -> Authorization:
+    try:
+        return await charging.authorize(
+            tx, call_id=call_id, user_id=user_id, settings=settings, model=model
+        )
+    except ActiveCall as refused:
+        live = await open_calls_of(tx, user_id)
+        raise CallInProgress(live[-1].id) from refused
+
+
+def _freeze(
+    call_id: CallId, request: CallRequest, *, voice: Voice, model: str, free_call: bool
+) -> FrozenCall:
+    instructions = request.instructions
+    if request.scene:
+        instructions += f"\n\nScene instructions:\n{request.scene}"
+    wanted = request.session_config
+    return FrozenCall(
+        call_id=call_id,
+        room_name=room_name_of(call_id),
+        plan="free" if free_call else "paid",
+        model=model,
+        voice_id=voice.id,
+        voice=voice.name,
+        language=request.language,
+        instructions=instructions,
+        greeting=greeting_in(request.language),
+        temperature=wanted.temperature,
+        max_output_tokens=wanted.max_output_tokens,
+        instructions_locked=False,  # until there are public characters
+        free_call=free_call,
+    )
+
+
+async def _make_room(services: Services, call_id: CallId, *, superseded: Iterable[UUID]) -> None:
+    """The room with its agent; meanwhile the rooms of calls this one took the place of go."""
+    for old in superseded:
+        metrics.CALLS_ENDED.labels(EndReason.SUPERSEDED).inc()
+        services.background.start(delete_call_room(services.livekit, old), kind="delete_room")
+    try:
+        await services.livekit.create_call_room(room_name_of(call_id), call_id)
+    except Unavailable:
+        # It may have been made all the same: its agent is refused at the start, the room goes.
+        services.background.start(delete_call_room(services.livekit, call_id), kind="delete_room")
+        await asyncio.shield(_give_back(services, call_id))
+        raise
+
+
+async def _give_back(services: Services, call_id: CallId) -> None:
+    """Expire a call nobody can join, and return its hold."""
+    async with transaction(services.pool) as tx:
+        await charging.close(
+            tx,
+            call_id=call_id,
+            epoch=None,
+            seconds=0,
+            reason=EndReason.MEDIA_LOST,
+            closed_by="operator",
+            source="reaper",
+        )
+    metrics.CALLS_ENDED.labels(EndReason.MEDIA_LOST).inc()
+
+
+async def delete_call_room(livekit: LiveKitGateway, call_id: UUID) -> None:
+    """Best effort: send everybody away who is still in the room of an ended call."""
+    try:
+        await livekit.delete_room(room_name_of(call_id))
+    except Unavailable:  # the jobs compare rooms and calls, and find it
+        log.warning("room_not_deleted", call_id=str(call_id))

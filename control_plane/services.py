@@ -1,0 +1,57 @@
+"""What a request may use: built once in `app.py`, handed to routes as Annotated dependencies."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from redis.asyncio import Redis
+from starlette.requests import Request
+
+from control_plane.accounts import AccountDirectory
+from control_plane.auth import SessionVerifier, bearer_token, check_worker_credential
+from control_plane.background import Background
+from control_plane.livekit_gateway import LiveKitGateway
+from control_plane.settings import WebSettings
+from control_plane.workers import KnownWorkers
+from shared.clock import Clock
+from shared.db import Pool
+from shared.ids import UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: WebSettings
+    clock: Clock
+    pool: Pool
+    livekit: LiveKitGateway
+    redis: Redis | None
+    sessions: SessionVerifier
+    accounts: AccountDirectory
+    workers: KnownWorkers
+    background: Background
+
+
+# Dependencies are `async` although they wait for nothing: FastAPI runs plain ones in a thread.
+
+
+async def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+CurrentServices = Annotated[Services, Depends(services_of)]
+
+
+async def signed_in(request: Request, services: CurrentServices) -> UserId:
+    """The account of the session token. Raises Unauthenticated."""
+    identity = await services.sessions.verify(bearer_token(request.headers))
+    return await services.accounts.user_id_of(identity)
+
+
+async def trusted_worker(request: Request, services: CurrentServices) -> None:
+    """Let agent workers in, by their shared credential. Raises Unauthenticated."""
+    check_worker_credential(bearer_token(request.headers), services.settings)
+
+
+SignedIn = Annotated[UserId, Depends(signed_in)]
+TrustedWorker = Depends(trusted_worker)

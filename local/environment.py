@@ -1,0 +1,127 @@
+"""What the processes of a stack find in their environment."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from local.failure import CannotRun
+from local.layout import Layout
+from local.ports import Ports
+from local.postgres import socket_dsn
+from local.redis_server import redis_url
+
+# Would send calls, traces or credentials away from this machine, or switch the agent to another
+# provider's protocol without a word: livekit-agents and the openai package read them by themselves.
+DROPPED = frozenset(
+    "OPENAI_API_VERSION OPENAI_ORG_ID OPENAI_PROJECT_ID AZURE_OPENAI_ENDPOINT AZURE_OPENAI_API_KEY "
+    "OPENAI_API_KEY OPENAI_BASE_URL XAI_API_KEY XAI_BASE_URL "
+    "LIVEKIT_DEV_MODE LIVEKIT_OBSERVABILITY_URL LIVEKIT_INFERENCE_URL LIVEKIT_REMOTE_EOT_URL "
+    "LIVEKIT_AGENT_NAME LIVEKIT_AGENT_NAME_OVERRIDE LIVEKIT_KEYS LIVEKIT_CONFIG LIVEKIT_PUBLIC_URL "
+    "SENTRY_DSN HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy "
+    # Without its compiled files Python needs seconds more for every start.
+    "PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH PYTHONPATH PYTHONSTARTUP".split()
+)
+
+# Brought back by LOCAL_REAL_VOICE=1.
+PROVIDERS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "XAI_API_KEY", "XAI_BASE_URL")
+
+# What a client of the stack is told, in this order (`python -m local env`).
+TOLD = (
+    "CONTROL_PLANE_URL LIVEKIT_URL LIVEKIT_API_KEY LIVEKIT_API_SECRET DATABASE_URL REDIS_URL "
+    "INTERNAL_TOKEN OPENAI_BASE_URL OPENAI_API_KEY SESSION_JWT_SECRET SESSION_JWT_ISSUER "
+    "SESSION_JWT_AUDIENCE"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Servers of somebody else that the stack uses instead of starting its own."""
+
+    database_url: str | None
+    redis_url: str | None
+    livekit_url: str | None
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "External":
+        """Raises CannotRun for a LiveKit server without its key pair."""
+        livekit_url = environment.get("LIVEKIT_URL") or None
+        pair = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+        if livekit_url and not all(environment.get(name) for name in pair):
+            raise CannotRun(
+                "LIVEKIT_URL is set, but not LIVEKIT_API_KEY and LIVEKIT_API_SECRET: set all "
+                "three, or none to use a livekit-server of this stack."
+            )
+        return cls(
+            database_url=environment.get("DATABASE_URL") or None,
+            redis_url=environment.get("REDIS_URL") or None,
+            livekit_url=livekit_url,
+        )
+
+
+def stack_environment(
+    base: Mapping[str, str], *, layout: Layout, ports: Ports, external: External
+) -> dict[str, str]:
+    """`base` without what would lead astray, with addresses and fresh secrets of one stack."""
+    inherited = {name: value for name, value in base.items() if name not in DROPPED}
+    web_url = f"http://127.0.0.1:{ports.web}"
+    addresses = {
+        "CONTROL_PLANE_URL": web_url,
+        "DATABASE_URL": external.database_url or socket_dsn(layout),
+        "REDIS_URL": external.redis_url or redis_url(layout),
+        "AGENT_JOURNAL_DIR": str(layout.data / "journal"),
+    }
+    credentials = {
+        "INTERNAL_TOKEN": secrets.token_urlsafe(32),
+        "SESSION_JWT_SECRET": secrets.token_urlsafe(32),
+        "SESSION_JWT_ISSUER": f"{web_url}/dev",
+        "SESSION_JWT_AUDIENCE": "authenticated",
+        "LOCAL_DEV": "1",
+    }
+    settings = {
+        "AGENT_DRAIN_S": "0",  # who presses Ctrl-C does not want to wait for a call to end
+        "OPENBLAS_NUM_THREADS": "1",  # numpy would start a thread a core in every job process
+        "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",  # 241 MB of a model that is not used
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {
+        **inherited,
+        **_livekit(base, ports, external),
+        **_voice(base, ports),
+        **addresses,
+        **credentials,
+        **settings,
+    }
+
+
+def _livekit(base: Mapping[str, str], ports: Ports, external: External) -> dict[str, str]:
+    if external.livekit_url:
+        return {
+            "LIVEKIT_URL": external.livekit_url,
+            "LIVEKIT_API_KEY": base["LIVEKIT_API_KEY"],
+            "LIVEKIT_API_SECRET": base["LIVEKIT_API_SECRET"],
+        }
+    return {
+        "LIVEKIT_URL": f"ws://127.0.0.1:{ports.livekit}",
+        "LIVEKIT_API_KEY": f"local{secrets.token_hex(4)}",
+        "LIVEKIT_API_SECRET": secrets.token_urlsafe(32),
+    }
+
+
+def _voice(base: Mapping[str, str], ports: Ports) -> dict[str, str]:
+    """The local voice, even where a provider's key is set: a demo must not cost money."""
+    if wants_real_voice(base):
+        return {name: base[name] for name in PROVIDERS if base.get(name)}
+    return {
+        "OPENAI_API_KEY": "local",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{ports.voice}/v1",
+    }
+
+
+def wants_real_voice(base: Mapping[str, str]) -> bool:
+    """LOCAL_REAL_VOICE=1: the provider whose key is set speaks, and wants to be paid."""
+    return base.get("LOCAL_REAL_VOICE", "") not in {"", "0"}
+
+
+def told(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part a client needs."""
+    return {name: environment[name] for name in TOLD if name in environment}

@@ -1,0 +1,1 @@
+"""A demo voice: the OpenAI Realtime and REST protocols over espeak-ng and pocketsphinx."""

@@ -1,0 +1,150 @@
+"""The page without a mouse, without eyes, and on a small screen."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.e2e import browser as browsers
+from tests.e2e.bare_agent import join_as_agent
+from tests.e2e.browser import CallPage, open_call_page, open_page
+from tests.e2e.media_server import MediaServer, run_media_server
+from tests.e2e.scripted_api import Answer, account, serve_page
+
+chromium = browsers.chromium
+
+
+@pytest.fixture
+async def media(tmp_path: Path) -> AsyncIterator[MediaServer]:
+    async with run_media_server(tmp_path / "media") as running:
+        yield running
+
+
+async def focused(page: CallPage) -> str:
+    """What has the focus, as a person would name it."""
+    named: str = await page.page.evaluate(
+        "() => document.activeElement.id || document.activeElement.value"
+    )
+    return named
+
+
+async def test_a_whole_call_needs_only_the_keyboard(chromium: Browser, media: MediaServer) -> None:
+    async with serve_page(account(), livekit_url=media.url) as api:
+        ticket = await media.ticket()
+        api.answers["/api/call-token"] = Answer(ticket)
+        page = await open_page(chromium, api.base_url)
+        keyboard = page.page.keyboard
+        await page.wait_phase("login")
+        assert await focused(page) == "email"
+        await keyboard.type("ann@example.org")
+        await keyboard.press("Enter")
+        await page.wait_phase("idle")
+        order = []
+        for _ in range(4):
+            await keyboard.press("Tab")
+            order.append(await focused(page))
+        assert order == ["Ara", "language", "instructions", "dial"]
+        await keyboard.press("Enter")
+        await page.wait_phase("ringing")
+        assert await focused(page) == "title"
+        async with join_as_agent(media.url, media.key, media.secret, f"ro-{ticket['callId']}"):
+            await page.wait_phase("talking")
+            await keyboard.press("Tab")
+            assert await focused(page) == "mute"
+            await keyboard.press("Space")
+            await page.see("You are muted")
+            assert await page.page.locator("#mute").get_attribute("aria-pressed") == "true"
+            await keyboard.press("Tab")
+            assert await focused(page) == "end"
+            await keyboard.press("Enter")
+            await page.wait_phase("ended")
+        assert await focused(page) == "title"
+
+
+async def test_what_is_heard_by_a_screen_reader_has_names_and_live_regions(
+    chromium: Browser,
+) -> None:
+    async with serve_page(account()) as api:
+        page = await open_call_page(chromium, api.base_url, email="ann@example.org")
+        unnamed = await page.page.evaluate(_UNNAMED)
+        assert unnamed == []
+        for region, value in (
+            ('#status[role="status"]', 1),
+            ('#problem[role="alert"]', 1),
+            ('#captions-spoken[aria-live="polite"]', 1),
+            ('#captions[role="log"]', 1),
+        ):
+            assert await page.page.locator(region).count() == value
+
+
+_UNNAMED = """() => [...document.querySelectorAll('button, input, select, textarea')]
+  .filter((element) => !(element.labels?.length || element.textContent.trim()))
+  .map((element) => element.outerHTML)"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_small_screen_shows_everything_without_scrolling_sideways(
+    chromium: Browser, media: MediaServer, scheme: str
+) -> None:
+    async with serve_page(account(1_234_567), livekit_url=media.url) as api:
+        ticket = await media.ticket()
+        api.answers["/api/call-token"] = Answer(ticket)
+        page = await open_call_page(
+            chromium,
+            api.base_url,
+            email="ann@example.org",
+            viewport={"width": 360, "height": 640},
+            color_scheme=scheme,
+        )
+        assert await _sideways(page) == 0
+        await page.dial()
+        async with join_as_agent(
+            media.url, media.key, media.secret, f"ro-{ticket['callId']}"
+        ) as agent:
+            await page.wait_phase("talking")
+            await agent.caption("W" * 400, identity="agent", segment="1")
+            await agent.tell_notice("low_balance", "Less than a minute is left. " * 5)
+            await page.see("WWW")
+            assert await _sideways(page) == 0
+        assert await _contrast_too_low(page) == []
+
+
+async def _sideways(page: CallPage) -> int:
+    """Pixels by which the page is wider than the screen."""
+    pixels: int = await page.page.evaluate(
+        "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return pixels
+
+
+async def _contrast_too_low(page: CallPage) -> list[str]:
+    """Visible texts with less than 4.5 to 1 against what lies behind them."""
+    found: list[str] = await page.page.evaluate(_LOW_CONTRAST)
+    return found
+
+
+_LOW_CONTRAST = """() => {
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = parts(colour).map((part) => part / 255)
+      .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if ((parts(colour)[3] ?? 1) > 0.99) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  return [...document.querySelectorAll('main *')]
+    .filter((element) => element.checkVisibility() && !element.closest('.orb'))
+    .filter((element) => [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+    .map((element) => {
+      const pair = [light(getComputedStyle(element).color), light(ground(element))];
+      const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+      return ratio < 4.5 ? `${ratio.toFixed(2)} ${element.textContent.slice(0, 30)}` : '';
+    })
+    .filter(Boolean);
+}"""

@@ -1,0 +1,40 @@
+"""The web process with its real neighbours."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from local.stack import Stack
+from tests.stack import clean_environment
+from tests.web_process import Media, Web, running_web, unused_port, web_settings
+
+
+def _session_fixture(function: Any) -> Any:
+    return pytest_asyncio.fixture(scope="session", loop_scope="session")(function)
+
+
+@_session_fixture
+async def media(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Media]:
+    """A livekit-server for the session."""
+    async with Stack.start(
+        data_dir=tmp_path_factory.mktemp("livekit"),
+        environment=clean_environment(),
+        only=("livekit",),
+    ) as running:
+        env = running.env
+        yield Media(env["LIVEKIT_URL"], env["LIVEKIT_API_KEY"], env["LIVEKIT_API_SECRET"])
+
+
+@pytest.fixture
+def no_media() -> Media:
+    """An address at which no livekit-server answers."""
+    return Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, but long enough")
+
+
+@pytest_asyncio.fixture
+async def web(db_dsn: str, media: Media) -> AsyncIterator[Web]:
+    """The web process on a fresh database."""
+    async with running_web(web_settings(db_dsn, media)) as running:
+        yield running

@@ -1,0 +1,73 @@
+/** Voice, language and instructions: before a call all of them, in a call what can still change. */
+
+import { INSTRUCTIONS, LANGUAGES, VOICES, preferredLanguage, voiceNames } from './choices.js';
+
+export class SetupView {
+  #form = document.getElementById('setup');
+
+  #chips = document.getElementById('voices');
+
+  #language = document.getElementById('language');
+
+  #instructions = document.getElementById('instructions');
+
+  #settings = document.getElementById('settings');
+
+  #dial = document.getElementById('dial');
+
+  /** `dialled(choices)` on the button, `edited(choices)` on each change of any field. */
+  constructor({ dialled, edited }) {
+    for (const [code, name] of Object.entries(LANGUAGES)) {
+      this.#language.append(new Option(name, code));
+    }
+    this.#language.value = preferredLanguage(navigator.languages ?? []);
+    this.#instructions.value = INSTRUCTIONS;
+    this.offer(VOICES);
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      dialled(this.choices);
+    });
+    this.#form.addEventListener('input', () => {
+      this.#nameVoice();
+      edited(this.choices);
+    });
+  }
+
+  /** {voice, language, instructions} as chosen now. */
+  get choices() {
+    const voice = this.#form.elements.voice.value;
+    return { voice, language: this.#language.value, instructions: this.#instructions.value };
+  }
+
+  /** Takes an answer of /api/voices; keeps the chosen voice if it is still there. */
+  offer(answer) {
+    const chosen = this.#form.elements.voice?.value;
+    const names = voiceNames(answer);
+    const checked = names.includes(chosen) ? chosen : names[0];
+    this.#chips.replaceChildren(...names.map((name) => chip(name, name === checked)));
+    this.#nameVoice();
+  }
+
+  show(phase) {
+    const inCall = phase !== 'idle';
+    if (this.#form.dataset.inCall === String(inCall)) return;
+    this.#form.dataset.inCall = String(inCall);
+    this.#settings.open = !inCall;
+    this.#language.disabled = inCall; // an agent can't change its language in mid-call
+    this.#dial.hidden = inCall;
+  }
+
+  #nameVoice() {
+    this.#dial.textContent = `Call ${this.choices.voice}`;
+  }
+}
+
+function chip(name, checked) {
+  const input = document.createElement('input');
+  Object.assign(input, { type: 'radio', name: 'voice', value: name, checked });
+  const label = document.createElement('label');
+  const word = document.createElement('span');
+  word.textContent = name;
+  label.append(input, word);
+  return label;
+}
