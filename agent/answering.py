@@ -20,6 +20,7 @@ log = get_logger(__name__)
 
 START_MAX_S = 5.0  # after that the caller has been told and somebody else was dispatched
 START_RETRY_S = 0.25
+JOIN_MAX_S = 10.0
 
 
 async def answer_job(context: JobContext, cell: "Cell") -> None:
@@ -37,7 +38,8 @@ async def answer_job(context: JobContext, cell: "Cell") -> None:
             slot.begin(config)
             await _hold(Call(context, cell, config, slot), connecting)
         else:
-            connecting.cancel()
+            # A join that is cut off in the middle leaves a ghost in the room.
+            await asyncio.wait([connecting], timeout=JOIN_MAX_S)
     finally:
         if slot:
             cell.pool.release(slot)

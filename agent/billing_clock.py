@@ -24,10 +24,12 @@ log = get_logger(__name__)
 
 # From handing a sound to the engine until it is heard, and from hanging up until we know it: in the
 # caller's favour, so that no second is billed that the caller would not count.
-DELIVERY_ALLOWANCE_S = 0.25
+DELIVERY_ALLOWANCE_S = 0.4
 POLL_S = 0.25  # how soon an answer in the journal is seen
 AFTER_SECOND_S = 0.02  # a tick comes just after its second, so that the floor is that second
 MEDIA_LOST_AFTER_S = 2.0  # five times the longest pause between packets of an open microphone
+
+_FOUND_LATE = (Gap.CALLER_AWAY, Gap.MEDIA_STOPPED)
 
 
 @dataclass(slots=True)
@@ -61,11 +63,13 @@ class BillingClock:
         self.slot.write(SlotState.LIVE, self.meter.seconds)
         self.on_change()
 
-    def begin_gap(self, gap: Gap, at_s: float | None = None) -> None:
+    def begin_gap(self, gap: Gap) -> None:
+        """From now on nobody pays; from the last proof on, when the caller was lost unseen."""
         if gap in self.gaps:
             return
         log.info("gap_begins", call_id=str(self.config.call_id), kind=gap.value)
-        self.gaps.begin(gap, self.clock.monotonic() if at_s is None else at_s)
+        now_s = self.clock.monotonic()
+        self.gaps.begin(gap, min(self._proven_s, now_s) if gap in _FOUND_LATE else now_s)
         self.on_change()
 
     def end_gap(self, gap: Gap) -> None:
@@ -101,9 +105,9 @@ class BillingClock:
         if self.meter.state is not MeterState.RUNNING:
             return  # it changed while we asked
         if is_proven:
-            self._proven_s = now_s
+            self._proven_s = self.meter.last_second_at_s(now_s)
         elif now_s - self._proven_s >= MEDIA_LOST_AFTER_S:
-            self.begin_gap(Gap.MEDIA_STOPPED, self._proven_s)
+            self.begin_gap(Gap.MEDIA_STOPPED)
             return
         before = self.meter.seconds
         tick = self.meter.tick(self._proven_s)

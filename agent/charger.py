@@ -56,13 +56,18 @@ class Charger:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        closer = Closer(self.journal, self.client)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._heartbeat())
+            tasks.create_task(self._settle())
+            closer = Closer(self.journal, self.client)
             while True:
                 closer.sweep(tasks, self._ownership)
-                await self._settle_due()
                 await asyncio.sleep(POLL_S)
+
+    async def _settle(self) -> None:
+        while True:
+            await self._settle_due()
+            await asyncio.sleep(POLL_S)
 
     def _ownership(self, slot: int, mark: Watermark) -> Ownership:
         if mark.generation != self.journal.generation(self.journal.cell_of(slot)):
@@ -141,13 +146,21 @@ class Charger:
         )
 
     async def _heartbeat(self) -> None:
+        """Regularly, and at once when there is more or less to offer."""
+        reported_s, reported_slots = float("-inf"), -1
         while True:
-            report = WorkerReport(worker_id=self.journal.worker_id, slots=self._slots_offered())
-            try:
-                await self.client.report_worker(report)
-            except (Unknown, Refused) as problem:
-                log.warning("heartbeat_unanswered", error=str(problem))
-            await asyncio.sleep(HEARTBEAT_EVERY_S)
+            now_s, slots = self.clock.monotonic(), self._slots_offered()
+            if slots != reported_slots or now_s - reported_s >= HEARTBEAT_EVERY_S:
+                reported_s = now_s
+                try:
+                    await self.client.report_worker(
+                        WorkerReport(worker_id=self.journal.worker_id, slots=slots)
+                    )
+                    reported_slots = slots
+                except (Unknown, Refused) as problem:
+                    log.warning("heartbeat_unanswered", error=str(problem))
+                    await asyncio.sleep(RETRY_FIRST_S)
+            await asyncio.sleep(POLL_S)
 
     def _slots_offered(self) -> int:
         if self.journal.mode is not Mode.SERVING:

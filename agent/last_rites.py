@@ -23,12 +23,15 @@ JOURNALS_MAX = 1000  # more files than that were not left by us
 
 async def close_the_dead(folder: Path, client: ChargingClient) -> None:
     """Serve until cancelled. Never stands in the way of new calls."""
+    unreadable: set[Path] = set()
     while True:
         for path in sorted(folder.glob(f"*{SUFFIX}"))[:JOURNALS_MAX]:
             try:
                 journal = Journal.adopt(path)
             except ValueError:
-                log.warning("journal_unreadable", path=path.name)
+                if path not in unreadable:  # said once; it stays for a person to look at
+                    unreadable.add(path)
+                    log.warning("journal_unreadable", path=path.name)
                 continue
             if journal:
                 await _bury(journal, client)

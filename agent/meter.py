@@ -116,6 +116,12 @@ class Meter:
         elapsed_s = self._banked_s + now_s - self._running_since_s
         return self._shown_seconds - self._base_seconds + 1 - elapsed_s
 
+    def last_second_at_s(self, now_s: float) -> float:
+        """When the last whole second was over: up to there a second is counted, and no further."""
+        if self._state is not MeterState.RUNNING:
+            return now_s
+        return now_s - (self._elapsed_s(now_s) + ROUNDING_S) % 1.0
+
     def finish(self, at_s: float) -> int:
         """The seconds to bill: the one that was begun counts as a whole."""
         if self._state is not MeterState.ENDED:

@@ -26,6 +26,7 @@ from control_plane.boundary import RequestBoundary
 from control_plane.http_errors import register_error_handlers
 from control_plane.jwks import FETCH_TIMEOUT_S, KeySet
 from control_plane.livekit_gateway import LiveKitGateway
+from control_plane.openapi import WebApplication
 from control_plane.routes import (
     agent_calls,
     balances,
@@ -83,7 +84,7 @@ def build_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
             app.state.services = services
             yield
 
-    app = FastAPI(
+    app = WebApplication(
         title="sexycall",
         version="1",
         lifespan=lifespan,

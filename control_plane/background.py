@@ -15,7 +15,8 @@ CLOSE_GRACE_S = 3.0  # as long as one request to the media server may take
 class Background:
     """A bounded set of tasks that outlive their request."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, close_grace_s: float = CLOSE_GRACE_S) -> None:
+        self._close_grace_s = close_grace_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None], *, kind: str) -> None:
@@ -32,7 +33,7 @@ class Background:
         """Wait a little for what is under way, then end it."""
         if not self._tasks:
             return
-        _, late = await asyncio.wait(self._tasks, timeout=CLOSE_GRACE_S)
+        _, late = await asyncio.wait(self._tasks, timeout=self._close_grace_s)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

@@ -42,9 +42,12 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 class RequestBoundary:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, *, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, *, clock: Clock, body_timeout_s: float = BODY_TIMEOUT_S
+    ) -> None:
         self._app = app
         self._clock = clock
+        self._body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,7 +56,7 @@ class RequestBoundary:
         began = self._clock.monotonic()
         answer = _Answer(send, is_private=scope["path"].startswith(_PRIVATE_PATHS))
         try:
-            await self._app(scope, _limited(receive, scope), answer.send)
+            await self._app(scope, _limited(receive, scope, self._body_timeout_s), answer.send)
         except Exception as error:  # noqa: BLE001 - the edge of the process; counted and logged
             response = _response_to(error, scope)
             if answer.status is None:
@@ -92,7 +95,7 @@ def _response_to(error: Exception, scope: Scope) -> Response:
     return error_response(500, "Internal server error", code="internal_error")
 
 
-def _limited(receive: Receive, scope: Scope) -> Receive:
+def _limited(receive: Receive, scope: Scope, timeout_s: float) -> Receive:
     """`receive` that raises BodyTooLarge or BodyTooSlow. Raises the former at once if declared."""
     left = body_limit(scope["path"])
     _check(_declared_length(scope), left)
@@ -103,7 +106,7 @@ def _limited(receive: Receive, scope: Scope) -> Receive:
         if is_whole:  # what may still come is the news that the client went away
             return await receive()
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 message = await receive()
         except TimeoutError:
             raise BodyTooSlow from None

@@ -12,6 +12,7 @@ import sentry_sdk
 
 from billing.invariants import LISTED_MAX
 from billing.store import health
+from billing.store.health import Violation
 from control_plane.livekit_gateway import LiveKitGateway
 from control_plane.livekit_inbox import LiveKitInbox
 from control_plane.reaper import Reaper
@@ -28,6 +29,8 @@ REAP_PERIOD_S = 1.0  # a caller waits for the agent at most this much longer tha
 INBOX_PERIOD_S = 2.0
 ROOMS_PERIOD_S = 60.0
 BOOKS_PERIOD_S = 60.0
+BOOKS_LOOK_BACK_S = 300.0  # several periods: a missed round leaves no hole
+ALL_BOOKS_PERIOD_S = 24 * 3_600.0
 UPKEEP_PERIOD_S = 3_600.0
 
 
@@ -45,7 +48,8 @@ async def run(settings: JobsSettings) -> None:
         Chore("reap", REAP_PERIOD_S, reaper.round),
         Chore("inbox", INBOX_PERIOD_S, inbox.round),
         Chore("rooms", ROOMS_PERIOD_S, reaper.compare_rooms),
-        Chore("books", BOOKS_PERIOD_S, lambda: check_books(pool)),
+        Chore("books", BOOKS_PERIOD_S, lambda: check_recent_books(pool)),
+        Chore("all_books", ALL_BOOKS_PERIOD_S, lambda: check_all_books(pool)),
         Chore("partitions", UPKEEP_PERIOD_S, lambda: _ensure_partitions(pool)),
         Chore("purge", UPKEEP_PERIOD_S, inbox.purge),
     ]
@@ -57,10 +61,23 @@ async def run(settings: JobsSettings) -> None:
         await pool.close()
 
 
-async def check_books(pool: Pool) -> int:
-    """Count the violations, and shout when there is one."""
+async def check_recent_books(pool: Pool) -> int:
+    """Check what changed lately; returns the number of violations."""
+    async with transaction(pool) as tx:
+        found = await health.recent_violations(tx, since_s=BOOKS_LOOK_BACK_S, limit=LISTED_MAX)
+        await health.keep_check(tx, scope="recent", found=found)
+    return _shout(found)
+
+
+async def check_all_books(pool: Pool) -> int:
+    """Check everything; reads every call there ever was."""
     async with transaction(pool) as tx:
         found = await health.violations(tx, limit=LISTED_MAX)
+        await health.keep_check(tx, scope="all", found=found)
+    return _shout(found)
+
+
+def _shout(found: list[Violation]) -> int:
     if found:
         log.error("books_are_wrong", count=len(found), reason=found[0].invariant)
     return len(found)

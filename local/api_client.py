@@ -48,7 +48,7 @@ class CallRecord:
     end_reason: str | None
     ended: bool
     billed_s: int
-    credits_used: int
+    credits_used: float  # for display; the ledger keeps whole micro-credits
     body: dict[str, Any]
 
 

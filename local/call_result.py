@@ -56,7 +56,7 @@ class CallResult:
     end_reason: str | None = None
     settled: bool = False
     billed_s: int | None = None
-    credits_used: int | None = None
+    credits_used: float | None = None  # for display
 
     @property
     def answered(self) -> bool:

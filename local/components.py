@@ -118,7 +118,7 @@ class Blueprint:
         url = self.environment["CONTROL_PLANE_URL"]
 
         async def has_slots() -> bool:
-            return await agent_slots(url) > 0
+            return (await agent_capacity(url)).slots > 0
 
         return self._python("agent", "agent", "start", ready=has_slots, stop_timeout_s=AGENT_STOP_S)
 
@@ -145,11 +145,20 @@ def _answers_ok(url: str) -> Callable[[], Awaitable[bool]]:
     return answers
 
 
-async def agent_slots(control_plane_url: str) -> int:
-    """Calls that live workers can take, as the control plane knows from their heartbeats."""
+@dataclass(frozen=True, slots=True)
+class AgentCapacity:
+    """Worker groups that reported in the last seconds, and the calls they can hold."""
+
+    workers: int = 0
+    slots: int = 0
+
+
+async def agent_capacity(control_plane_url: str) -> AgentCapacity:
+    """As the control plane knows it from heartbeats; nothing when it does not answer."""
     try:
         async with httpx2.AsyncClient(timeout=1, trust_env=False) as client:
             answer = await client.get(f"{control_plane_url}/readyz")
-            return int(answer.json()["dependencies"]["agents"]["slots"])
+            agents = answer.json()["dependencies"]["agents"]
+            return AgentCapacity(workers=agents["workers"], slots=agents["slots"])
     except (httpx2.HTTPError, ValueError, KeyError, TypeError):
-        return 0
+        return AgentCapacity()

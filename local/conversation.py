@@ -1,6 +1,7 @@
 """How the simulated caller talks: it lets the agent finish, sometimes it interrupts."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from itertools import cycle
 
@@ -36,21 +37,23 @@ class Conversation:
         )
 
     async def talk(self, until_s: float) -> None:
-        """Say the lines in turn until the moment `until_s` of the clock."""
-        for line in cycle(self._plan.lines) if self._plan.lines else ():
-            if not await self._may_speak(line, until_s):
-                break
-            self.turns.append(await self._say(line))
-        await asyncio.sleep(max(0.0, until_s - self._clock.monotonic()))
+        """Say the lines in turn until the moment `until_s` of the clock, in mid-word if need be."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(until_s - self._clock.monotonic()):
+                for line in cycle(self._plan.lines) if self._plan.lines else ():
+                    if not await self._may_speak(line, until_s):
+                        break
+                    self.turns.append(await self._say(line))
+                await asyncio.Event().wait()  # listen until the time is up
 
     async def _may_speak(self, line: Line, until_s: float) -> bool:
-        """Wait for the moment to speak; False when there is no time left for the line."""
-        patience_s = until_s - duration_s(line.pcm) - MARGIN_S - self._clock.monotonic()
-        if patience_s <= 0:
-            return False
-        return await self._until(
-            self._agent_talks if line.barge_in else self._is_our_turn, patience_s
-        )
+        """Wait for the moment to speak; False when too little time is left for line and answer."""
+        needed_s = duration_s(line.pcm) + MARGIN_S
+        if needed_s + MARGIN_S < self._plan.seconds:  # else it never fits: say what can be said
+            until_s -= needed_s
+        patience_s = until_s - self._clock.monotonic()
+        moment = self._agent_talks if line.barge_in else self._is_our_turn
+        return await self._until(moment, patience_s)
 
     def _is_our_turn(self) -> bool:
         return self._hearing.quiet_s(self._clock.monotonic()) >= POLITE_S

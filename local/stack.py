@@ -14,7 +14,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from local.child import Child
-from local.components import STOP_STAGES, Blueprint, Component
+from local.components import STOP_STAGES, Blueprint, Component, agent_capacity
 from local.environment import External, stack_environment, told
 from local.failure import CannotRun
 from local.file_lock import Held, held
@@ -27,6 +27,7 @@ from shared.clock import SystemClock
 WATCH_S = 0.25  # between two looks at the children
 RESTARTS_MAX = 5  # of one process within RESTART_WINDOW_S; after that it will not help
 RESTART_WINDOW_S = 60
+WORKER_FORGOTTEN_S = 7  # the control plane counts a worker for 6 s after its last report
 _CLOCK = SystemClock()
 
 
@@ -127,10 +128,21 @@ class Stack:
         """Start a stopped process again and wait until it is ready. Raises CannotRun."""
         child = self._children[name]
         await child.stop()  # what a killed process left in its group
+        workers_before = (await agent_capacity(self.control_plane_url)).workers
         child.start()
         self._wanted.add(name)
+        if name == "agent":
+            await self._await_new_worker(workers_before)
         await child.wait_ready()
         self._write_file()
+
+    async def _await_new_worker(self, workers_before: int) -> None:
+        """A dead worker counts until it is forgotten, and must not be taken for the new one."""
+        deadline = _CLOCK.monotonic() + WORKER_FORGOTTEN_S
+        while _CLOCK.monotonic() < deadline:
+            if (await agent_capacity(self.control_plane_url)).workers > workers_before:
+                return
+            await asyncio.sleep(WATCH_S)
 
     async def wait_ready(self, name: str) -> None:
         """Raises CannotRun when the process ends instead."""

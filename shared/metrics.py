@@ -12,6 +12,14 @@ REPORTS_REFUSED = Counter(
 WEBHOOKS = Counter("webhooks_total", "Webhooks received", ["source", "outcome"])
 REQUEST_S = Histogram("http_request_seconds", "Time to answer, in seconds", ["route", "status"])
 
-LEDGER_DRIFT = Gauge("ledger_drift", "Rows in the view invariant_violations; must be 0")
+LEDGER_DRIFT = Gauge(
+    "ledger_drift", "Violations at the last check of the books; must be 0", ["scope"]
+)
+BOOKS_CHECKED = Gauge(
+    "books_checked_timestamp_seconds", "When the books were last checked", ["scope"]
+)
+OPEN_HOLDS = Gauge("open_holds", "Holds of open calls, by age", ["age"])
+UNSETTLED_S = Gauge("unsettled_call_seconds", "Seconds talked and not yet settled, at most")
+LATE_SETTLES = Gauge("late_settles", "Active calls whose report is overdue")
 OPEN_CALLS = Gauge("open_calls", "Calls authorized or active")
 AGENT_SLOTS = Gauge("agent_slots", "Calls the live workers can hold")

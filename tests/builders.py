@@ -27,21 +27,21 @@ class Account:
 async def account(
     connection: "asyncpg.Connection[asyncpg.Record]",
     *,
-    credits: int = 10_000,
+    balance: int = 10_000,
     paid: bool = False,
     email: str | None = None,
 ) -> Account:
-    """An account with exactly `credits` credits; `paid` makes them bought ones."""
+    """An account with exactly `balance` credits; `paid` makes them bought ones."""
     email = email or f"{new_uuid().hex}@example.test"
     async with connection.transaction():
         profile = await account_for(
             connection, issuer=ISSUER, subject=email, email=email, signup_credits=0
         )
-        if credits:
+        if balance:
             await ledger.post(
                 connection,
                 user_id=profile.id,
-                amount=from_credits(credits),
+                amount=from_credits(balance),
                 kind="topup" if paid else "promo",
                 source="test",
                 source_id=str(new_uuid()),
@@ -50,13 +50,13 @@ async def account(
 
 
 async def take_credit(
-    connection: "asyncpg.Connection[asyncpg.Record]", user_id: UUID, credits: int
+    connection: "asyncpg.Connection[asyncpg.Record]", user_id: UUID, amount: int
 ) -> None:
     """A clawback; what is spent or held already becomes debt."""
     await ledger.post(
         connection,
         user_id=user_id,
-        amount=MicroCredits(-from_credits(credits)),
+        amount=MicroCredits(-from_credits(amount)),
         kind="dispute",
         source="test",
         source_id=str(new_uuid()),

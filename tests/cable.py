@@ -48,7 +48,7 @@ class Cable:
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(CHUNK_BYTES):
-                while self.frozen:  # noqa: ASYNC110 - a test thaws it, no event is worth it
+                while self.frozen:  # a test thaws it
                     await asyncio.sleep(0.02)
                 sink.write(data)
                 await sink.drain()

@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Generator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import pytest
@@ -23,6 +23,7 @@ from local.stack import Stack
 from shared.migrate import migrate
 
 FAILED = pytest.StashKey[bool]()
+DSN = pytest.StashKey[str]()
 TEMPLATE = "sexycall_template"
 TOOLS = ("PATH", "HOME", "GOPATH", "GOCACHE", "GOFLAGS", "GOPROXY", "LIVEKIT_SERVER_BIN", "TMPDIR")
 
@@ -36,11 +37,18 @@ def clean_environment() -> dict[str, str]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember a failure until the fixtures are torn down."""
+    """Remember a failure until the fixtures are torn down, and say where its database is."""
     report = yield
     if report.failed:
         item.stash[FAILED] = True
+        if DSN in item.stash:
+            report.sections.append(("database kept", _where(item.stash[DSN])))
     return report
+
+
+def _where(dsn: str) -> str:
+    folder = unquote(dsn.rpartition("host=")[2].removesuffix("/sockets"))
+    return f"{dsn}\nafter the session: python -m local postgres {folder}"
 
 
 def _session_fixture(function: Any) -> Any:
@@ -95,12 +103,9 @@ async def db_dsn(
     """An empty database with all migrations. A failed test keeps it and prints where it is."""
     name = f"test_{secrets.token_hex(6)}"
     await _execute(postgres_dsn, f'create database "{name}" template "{template_database}"')
-    dsn = with_database(postgres_dsn, name)
+    dsn = request.node.stash[DSN] = with_database(postgres_dsn, name)
     yield dsn
-    if request.node.stash.get(FAILED, False):
-        folder = dsn.rpartition("host=")[2].removesuffix("/sockets")
-        print(f"\nkept: {dsn}\n  after the session: python -m local postgres {folder}")
-    else:
+    if not request.node.stash.get(FAILED, False):
         await _execute(postgres_dsn, f'drop database "{name}" with (force)')
 
 

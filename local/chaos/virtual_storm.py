@@ -21,7 +21,6 @@ from local.chaos.truth import Fate, TrueCall, Verdict, compare
 from local.chaos.virtual_accounts import VirtualAccounts
 from local.chaos.virtual_group import SPEED, VirtualGroup
 from local.stack import Stack
-from shared.clock import SystemClock
 from shared.db import open_pool
 from shared.settings import PostgresSettings
 
@@ -78,7 +77,7 @@ class VirtualStorm:
             self._client_of_all, self._tasks = client, tasks
             self._live = [self._new_group() for _ in range(self.groups)]
             helpers = [
-                tasks.create_task(close_the_dead(self.folder, client, SystemClock())),
+                tasks.create_task(close_the_dead(self.folder, client)),
                 tasks.create_task(self._move_money()),
                 tasks.create_task(self._strike()),
             ]

@@ -5,12 +5,14 @@ import os
 import tempfile
 from pathlib import Path
 
-from local.bench import settle
+from local.bench import density, settle
 from local.bench.noop import noop_server
 from local.options import progress
 from local.stack import Stack
 
-PARTS = ("settle",)
+PARTS = ("settle", "density")
+CALLS = (3, 8)
+ROUNDS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +23,28 @@ async def run(options: argparse.Namespace) -> int:
     parts = [options.only] if options.only else list(PARTS)
     if "settle" in parts:
         await _settle()
+    if "density" in parts:
+        await _density()
     return 0
+
+
+async def _density() -> None:
+    costs: dict[tuple[str, int], density.Cost] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        started = Stack.start(data_dir=Path(folder), environment=os.environ, log=progress)
+        async with started as stack, density.contenders(stack, Path(folder)) as all_of_them:
+            for calls in CALLS * ROUNDS:
+                for contender in all_of_them:
+                    cost = costs.setdefault((contender.name, calls), density.Cost())
+                    progress(f"{contender.name}, {calls} calls")
+                    await density.measure(contender, calls, cost)
+    print(f"\n{'density':28} {'calls':>5} {'core/call':>10} {'MiB/call':>9} first sound, missed")
+    for (name, calls), cost in sorted(costs.items(), key=lambda item: item[0][1]):
+        print(
+            f"{name:28} {calls:5} {density.median(cost.cores_per_call):10.3f} "
+            f"{density.median(cost.mib_per_call):9.0f} "
+            f"{density.median(cost.first_sound_s):.2f} s, {cost.unanswered}"
+        )
 
 
 async def _settle() -> None:

@@ -11,7 +11,7 @@ from local.caller import SilentListener, SimulatedCaller
 from local.console import CallConsole
 from local.failure import CannotRun
 from local.layout import Layout
-from local.options import data_dir
+from local.options import data_dir, log_to_file
 from local.stack_file import read_stack_file
 
 
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(options: argparse.Namespace) -> int:
+    log_to_file()
     url = read_stack_file(Layout.of(data_dir())).environment["CONTROL_PLANE_URL"]
     plan = CallPlan(lines=_lines(options), seconds=options.seconds)
     console = None if options.json else CallConsole()
@@ -64,5 +65,5 @@ def _print(result: CallResult, *, as_json: bool) -> None:
     else:
         print(
             f"Ended by {result.ended_by} ({result.end_reason}): billed {result.billed_s} s, "
-            f"{result.credits_used:,} credits; heard for {result.talked_s:.2f} s."
+            f"{result.credits_used or 0:,.2f} credits; heard for {result.talked_s:.2f} s."
         )

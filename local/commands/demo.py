@@ -8,7 +8,7 @@ from local.call_result import CallResult
 from local.caller import SimulatedCaller
 from local.console import CallConsole
 from local.ledger_check import LedgerCheck, check_ledger
-from local.options import data_dir, progress
+from local.options import data_dir, log_to_file, progress
 from local.ports import ports_from_environment
 from local.stack import Stack
 from shared.clock import SystemClock
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(options: argparse.Namespace) -> int:
+    log_to_file()
     began_s = _CLOCK.monotonic()
     started = Stack.start(
         data_dir=data_dir(), ports=ports_from_environment(os.environ), log=progress
@@ -72,13 +73,12 @@ def _faults_of_call(result: CallResult, console: CallConsole) -> tuple[str, ...]
 
 
 def _print_settlement(result: CallResult, ledger: LedgerCheck) -> None:
-    credits_used = result.credits_used or 0
     print(
         f"\nSettlement of call {result.call_id} ({result.end_reason})\n"
         f"  billed                 {result.billed_s} s\n"
         f"  our own stopwatch      {result.talked_s:.2f} s from the first sound to the end\n"
         f"  difference             {result.difference_s or 0:+.2f} s\n"
-        f"  credits used           {credits_used:,}\n"
+        f"  credits used           {result.credits_used or 0:,.2f}\n"
         f"  first sound after      {result.first_audio_s or 0:.2f} s from the click\n"
         f"Ledger check\n"
         f"  segments               {ledger.segments}, {ledger.seconds} s, "

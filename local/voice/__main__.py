@@ -2,9 +2,9 @@
 
 import argparse
 import asyncio
-import os
 import signal
 
+from local.voice.server import voice_server
 from shared.log import configure_logging, get_logger
 
 
@@ -14,16 +14,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     arguments = parser.parse_args()
     configure_logging("voice")
-    # Our matrices are small: threads of BLAS cost more than they bring, and the two cores of the
-    # machine carry the calls. Read once, when numpy is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     asyncio.run(serve(host=arguments.host, port=arguments.port))
 
 
 async def serve(*, host: str, port: int) -> None:
     """Listen until a signal asks to stop."""
-    from local.voice.server import voice_server  # noqa: PLC0415 - numpy, after main() set it up
-
     log = get_logger(__name__)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

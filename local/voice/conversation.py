@@ -24,6 +24,7 @@ class Conversation:
 
     def __init__(self) -> None:
         self._items: list[Item] = []
+        self._ids: set[str] = set()
         self._words: dict[str, str] = {}  # of audio items, whether or not the client is told them
         self._audio_ms: dict[str, int] = {}  # of the assistant's
 
@@ -39,7 +40,7 @@ class Conversation:
         """Insert after an item id, at the start for "root", at the end for None."""
         if len(self._items) >= ITEMS_MAX:
             raise ProtocolError("the conversation is full", code="conversation_full")
-        if self._position_of(item["id"]) is not None:
+        if item["id"] in self._ids:
             raise ProtocolError("an item with this id exists", code="item_already_exists")
         position = len(self._items) if after is None else 0
         if after not in (None, "root"):
@@ -48,6 +49,7 @@ class Conversation:
                 raise ProtocolError("previous item not found", code="item_not_found")
             position = previous + 1
         self._items.insert(position, item)
+        self._ids.add(item["id"])
         return Added(item, self._items[position - 1]["id"] if position else None)
 
     def get(self, item_id: str) -> Item:
@@ -58,6 +60,7 @@ class Conversation:
 
     def delete(self, item_id: str) -> None:
         self._items.remove(self.get(item_id))
+        self._ids.discard(item_id)
         self._words.pop(item_id, None)
         self._audio_ms.pop(item_id, None)
 

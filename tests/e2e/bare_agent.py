@@ -31,6 +31,7 @@ class BareAgent:
 
     room: rtc.Room
     speaking: bool = True
+    obeys: bool = True  # whether an update of the configuration changes anything
     loudest: float = 0
     updates: list[dict[str, Any]] = field(default_factory=list)
 
@@ -102,7 +103,7 @@ class BareAgent:
 
     async def update_config(self, call: rtc.RpcInvocationData) -> str:
         self.updates.append(json.loads(call.payload))
-        return json.dumps({"changed": True})
+        return json.dumps({"changed": self.obeys})
 
     async def listen(self, track: rtc.Track) -> None:
         stream = rtc.AudioStream(track, sample_rate=RATE_HZ, num_channels=1)

@@ -9,8 +9,6 @@ A real Chromium, and the call page in it as a person uses it.
 """
 
 import math
-import os
-import shutil
 import struct
 import time
 import wave
@@ -23,6 +21,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
+
+from local.chromium import find_chromium
 
 PAGE_LIMIT_MS = 15_000  # two cores are shared by browser, media server and test
 QUIET = (
@@ -37,13 +37,6 @@ QUIET = (
 )
 
 
-def find_chromium() -> str:
-    path = os.environ.get("CHROMIUM_BIN") or shutil.which("chromium")
-    if not path:
-        pytest.fail("no Chromium: install the package `chromium`, or set CHROMIUM_BIN")
-    return path
-
-
 @asynccontextmanager
 async def run_chromium(*, microphone: Path | None) -> AsyncIterator[Browser]:
     """Headless; `microphone` is played as what the caller says, None is a machine without one."""
@@ -53,9 +46,12 @@ async def run_chromium(*, microphone: Path | None) -> AsyncIterator[Browser]:
             "--use-fake-device-for-media-stream",
             f"--use-file-for-fake-audio-capture={microphone}",
         ]
+    program = find_chromium()
+    if program is None:
+        pytest.fail("no Chromium: install it, or set CHROMIUM_BIN")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=find_chromium(), headless=True, args=arguments
+            executable_path=program, headless=True, args=arguments
         )
         try:
             yield browser

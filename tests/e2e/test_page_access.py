@@ -1,23 +1,29 @@
 """The page without a mouse, without eyes, and on a small screen."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.e2e import browser as browsers
 from tests.e2e.bare_agent import join_as_agent
-from tests.e2e.browser import CallPage, open_call_page, open_page
+from tests.e2e.browser import CallPage, open_call_page, open_page, run_chromium, write_beeps
 from tests.e2e.media_server import MediaServer, run_media_server
 from tests.e2e.scripted_api import Answer, account, serve_page
 
-chromium = browsers.chromium
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-async def media(tmp_path: Path) -> AsyncIterator[MediaServer]:
-    async with run_media_server(tmp_path / "media") as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    wav = write_beeps(tmp_path_factory.mktemp("microphone") / "beeps.wav")
+    async with run_chromium(microphone=wav) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def media(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MediaServer]:
+    async with run_media_server(tmp_path_factory.mktemp("media")) as running:
         yield running
 
 

@@ -178,7 +178,8 @@ async def test_the_agents_goodbye_is_the_reason_shown(line: Line) -> None:
         await agent.tell_notice("ended", "Your credit is used up.")
         await page.see("Your credit is used up.")
         line.settle(seconds=600, credits_used=10_000, left=0, reason="credit_exhausted")
-        await line.media.close_room(line.ticket["callId"])
+        ending = {"error": "insufficient_credits", "message": "Your credit is used up."}
+        assert await agent.call_page("pg.error", ending) == {"handled": True}
         await page.wait_phase("ended")
     assert await page.problem() == ""
     assert await page.status() == "Your credit is used up."
@@ -257,6 +258,18 @@ async def test_edits_in_the_call_reach_the_agent_once_the_caller_stops_typing(li
     assert first["instructions"].endswith("!!!")
     assert second["voice"] == "Leo"
     assert set(second) == {"instructions", "max_output_tokens", "model", "temperature", "voice"}
+
+
+async def test_a_change_that_the_agent_can_not_make_is_said(line: Line) -> None:
+    page = line.page
+    await page.dial()
+    async with line.agent() as agent:
+        agent.obeys = False
+        await page.wait_phase("talking")
+        await page.page.locator("summary").click()
+        await page.page.get_by_role("radio", name="Leo").check(force=True)
+        await page.see("be changed during this call")
+        await page.see("Ara is speaking")
 
 
 async def _updates(agent: BareAgent, count: int) -> bool:

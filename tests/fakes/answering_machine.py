@@ -21,12 +21,12 @@ from local.voice.speech import SPEECH_RATE_HZ, synthesize
 from shared.call_protocol import TOPIC_METER, MeterMessage
 
 GREETING = "Hello, this is an answering machine."
-ANSWER = "I heard you."
+LOUD = 3000  # speech; the noise of an idle line stays far below
 
 
 @dataclass
 class AnsweringMachine:
-    """Answers each call with a greeting, and each thing said after it with one sentence."""
+    """Greets each caller and listens."""
 
     livekit_url: str
     key: str
@@ -111,6 +111,10 @@ class AnsweringMachine:
         def _subscribed(*_: object) -> None:
             subscribed.set()
 
+        @room.on("track_subscribed")
+        def _heard(track: rtc.Track, *_: object) -> None:
+            self.tasks.add(asyncio.create_task(self._listen(track)))
+
         @room.on("participant_disconnected")
         def _left(_who: object) -> None:
             self.caller_left_at = time.monotonic()
@@ -138,6 +142,11 @@ class AnsweringMachine:
         else:
             await left.wait()
         await room.disconnect()
+
+    async def _listen(self, track: rtc.Track) -> None:
+        async for event in rtc.AudioStream(track, sample_rate=SPEECH_RATE_HZ, num_channels=1):
+            if max(memoryview(event.frame.data).cast("B").cast("h")) > LOUD:
+                self.caller_spoke = True
 
     async def _speak(self, room: rtc.Room, source: rtc.AudioSource, words: str) -> None:
         writer = await room.local_participant.stream_text(topic="lk.transcription")

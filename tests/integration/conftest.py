@@ -7,8 +7,15 @@ import pytest
 import pytest_asyncio
 
 from local.stack import Stack
+from shared.log import configure_logging
 from tests.stack import clean_environment
 from tests.web_process import Media, Web, running_web, unused_port, web_settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """As in production; the default form prints all local variables, which takes seconds."""
+    configure_logging("tests")
 
 
 def _session_fixture(function: Any) -> Any:

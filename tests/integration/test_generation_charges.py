@@ -1,113 +1,27 @@
-"""One-shot charges on real Postgres: holds, debits, repeats, races and their end."""
+"""One-shot charges on real Postgres: holds, debits, repeats, refusals and expiry."""
 
 import asyncio
-import contextlib
-import hashlib
-from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from uuid import UUID
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from billing import generation_charges as charges
-from billing import ledger
 from billing.generation_charges import (
     CannotAfford,
     ChargeNotFound,
     ChargeReleased,
     KeyReused,
     ReleaseReason,
-    Reservation,
 )
-from billing.money import MICRO, from_credits
+from billing.money import MICRO
 from billing.price_book import NotPriced
-from billing.store.generation_charges import Charge
-from shared.db import Pool, open_pool, transaction
+from shared.db import open_pool, transaction
 from shared.errors import Invalid
 from shared.ids import new_uuid
-from shared.migrate import MIGRATIONS
 from shared.settings import PostgresSettings
-from tests.integration.priced_work import SETTINGS, begin_call, publish, rate, rich_account
-
-
-@dataclass
-class Money:
-    balance: int
-    reserved: int
-    debt: int
-
-
-class Desk:
-    """What a program does with charges, each step a transaction of its own."""
-
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-
-    async def account(self, whole_credits: int, subject: str = "someone") -> UUID:
-        user = await rich_account(self.pool, subject)
-        await self.post(user, whole_credits - 100_000, "set")
-        return user
-
-    async def post(self, user: UUID, whole_credits: int, key: str) -> None:
-        async with transaction(self.pool) as tx:
-            await ledger.post(
-                tx,
-                user_id=user,
-                amount=from_credits(whole_credits),
-                kind="adjust",
-                source="test",
-                source_id=f"{user}:{key}",
-            )
-
-    async def reserve(
-        self,
-        user: UUID,
-        quantity: int,
-        *,
-        key: str | None = None,
-        request: str = "hello",
-        model: str = "local",
-    ) -> Reservation:
-        async with transaction(self.pool) as tx:
-            return await charges.reserve(
-                tx,
-                user_id=user,
-                idempotency_key=key or str(new_uuid()),
-                request_sha256=hashlib.sha256(request.encode()).digest(),
-                product="speech",
-                model=model,
-                quantity_max=quantity,
-            )
-
-    async def settle(self, charge: Charge, quantity: int, model: str | None = None) -> Charge:
-        async with transaction(self.pool) as tx:
-            return await charges.settle(tx, charge_id=charge.id, quantity=quantity, model=model)
-
-    async def release(self, charge: Charge) -> Charge:
-        async with transaction(self.pool) as tx:
-            return await charges.release(tx, charge_id=charge.id, reason=ReleaseReason.FAILED)
-
-    async def expire(self, limit: int = 500) -> list[Charge]:
-        async with transaction(self.pool) as tx:
-            return await charges.expire(tx, limit=limit)
-
-    async def make_overdue(self) -> None:
-        await self.pool.execute(
-            "update generation_charges set expires_at = clock_timestamp() - interval '1 second' "
-            "where state = 'reserved'"
-        )
-
-    async def money(self, user: UUID) -> Money:
-        async with transaction(self.pool) as tx:
-            balance = await ledger.balance_of(tx, user)
-        return Money(balance.balance // MICRO, balance.reserved // MICRO, balance.debt // MICRO)
-
-    async def violations(self) -> set[str]:
-        rows = await self.pool.fetch("select invariant from invariant_violations")
-        return {row["invariant"] for row in rows}
+from tests.integration.charge_desk import Desk, Money
+from tests.integration.priced_work import SETTINGS, begin_call, publish, rate
 
 
 @pytest_asyncio.fixture
@@ -185,28 +99,6 @@ async def test_a_settled_charge_cannot_be_released(desk: Desk) -> None:
 
     assert await desk.release(charge) == settled
     assert await desk.money(user) == Money(900, 0, 0)
-
-
-async def test_fifty_reserves_at_once_never_hold_more_than_there_is(desk: Desk) -> None:
-    user = await desk.account(1_000)
-
-    answers = await asyncio.gather(
-        *(desk.reserve(user, 48) for _ in range(50)), return_exceptions=True
-    )
-
-    assert Counter(type(answer) for answer in answers) == {Reservation: 20, CannotAfford: 30}
-    assert await desk.money(user) == Money(1_000, 960, 0)
-    assert await desk.violations() == set()
-
-
-async def test_the_same_request_twenty_times_at_once_is_one_charge(desk: Desk) -> None:
-    user = await desk.account(1_000)
-
-    answers = await asyncio.gather(*(desk.reserve(user, 100, key="same") for _ in range(20)))
-
-    assert len({answer.charge.id for answer in answers}) == 1
-    assert sum(answer.is_new for answer in answers) == 1
-    assert await desk.money(user) == Money(1_000, 100, 0)
 
 
 async def test_a_key_belongs_to_one_request_of_one_account(desk: Desk) -> None:
@@ -414,146 +306,3 @@ async def test_old_charges_of_a_busy_account_hide_nobody_elses(desk: Desk) -> No
         expired = await desk.expire(limit=2)
 
     assert [charge.user_id for charge in expired] == [idle]
-
-
-async def test_expiry_racing_settle_ends_each_charge_in_one_way(desk: Desk) -> None:
-    """Expiry takes the oldest first, settles come from the other end, and they meet."""
-    users = [await desk.account(1_000, f"user-{n}") for n in range(25)]
-    made = [(await desk.reserve(user, 10)).charge for _ in range(8) for user in users]
-    await desk.make_overdue()
-    await asyncio.gather(*(desk.pool.fetchval("select pg_sleep(0.1)") for _ in range(6)))  # connect
-    ended: Counter[str] = Counter()
-
-    async def settle(mine: list[Charge]) -> None:
-        for charge in mine:
-            try:
-                outcome = (await desk.settle(charge, 10)).state
-            except ChargeReleased:
-                outcome = "too late"
-            ended[outcome] += 1
-
-    async def expire() -> None:
-        while ended["settled"] + ended["released"] < len(made):
-            expired = await desk.expire(limit=1)
-            ended["released"] += len(expired)
-
-    newest_first = made[::-1]
-    async with asyncio.timeout(60):
-        await asyncio.gather(expire(), expire(), *(settle(newest_first[n::4]) for n in range(4)))
-
-    rows = await desk.pool.fetch("select state, count(*) from generation_charges group by state")
-    in_database = {row["state"]: row["count"] for row in rows}
-    assert in_database == {"settled": ended["settled"], "released": ended["released"]}
-    assert ended["too late"] == ended["released"]
-    assert (await desk.money(users[0])).reserved == 0
-    assert await desk.violations() == set()
-
-
-async def test_no_order_of_work_deadlocks(desk: Desk) -> None:
-    """Reserves, settles, releases, expiries and settles of calls cross each other's accounts."""
-    users = [await desk.account(50_000, f"user-{n}") for n in range(6)]
-    call_ids = [(await begin_call(desk.pool, user))[0] for user in users]
-
-    async def work(number: int) -> None:
-        for round_ in range(15):
-            charge = (await desk.reserve(users[(number + round_) % 6], 10)).charge
-            if (number + round_) % 3 == 0:
-                await desk.settle(charge, 5)
-            elif (number + round_) % 3 == 1:
-                await desk.release(charge)
-
-    async def settle_calls(*, backwards: bool) -> None:
-        ids = call_ids[::-1] if backwards else call_ids
-        for _ in range(40):
-            await desk.pool.fetch(
-                "select 1 from calls_settle_v1($1, $2, $3, 30, 15)", ids, [0] * 6, [0] * 6
-            )
-
-    async def expire() -> None:
-        for _ in range(40):
-            await desk.pool.execute(
-                "update generation_charges set expires_at = created_at where id in ("
-                "select id from generation_charges where state = 'reserved' limit 5 "
-                "for no key update skip locked)"
-            )
-            await desk.expire(limit=10)
-
-    async def work_until_lost(number: int) -> None:
-        with contextlib.suppress(ChargeReleased):  # an expiry was faster
-            await work(number)
-
-    await asyncio.gather(
-        *(work_until_lost(number) for number in range(8)),
-        settle_calls(backwards=False),
-        settle_calls(backwards=True),
-        expire(),
-        expire(),
-    )
-    await desk.make_overdue()
-    await asyncio.gather(*(desk.expire(limit=10) for _ in range(8)))
-    await desk.expire()
-
-    assert (
-        await desk.pool.fetchval("select count(*) from generation_charges where state = 'reserved'")
-        == 0
-    )
-    assert await desk.violations() == set()
-
-
-async def _patch(desk: Desk, old: str, new: str) -> None:
-    """Redefine the functions of the migration with a piece of their text replaced."""
-    sql = (MIGRATIONS / "0006_generation_charges.sql").read_text()
-    assert old in sql, f"the patch no longer fits: {old}"
-    functions = sql.replace(old, new).split("create function ")
-    for function in functions[1:]:
-        text = function.split("$$;")[0] + "$$;"
-        if "language plpgsql" in text:
-            await desk.pool.execute("create or replace function " + text)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "violation"),
-    [
-        (
-            "update credits set reserved = reserved + h where user_id = p_user;",
-            "",
-            "I5 reserved = open holds",
-        ),
-        (
-            "values (u, 'generation', -c.cost, p_charge, 'generation', p_charge::text);",
-            "values (u, 'generation', -c.cost, null, 'generation', p_charge::text);",
-            "I3 a settled charge has one debit of its cost",
-        ),
-        (
-            "balance = balance - c.cost where user_id = u;",
-            "balance = balance where user_id = u;",
-            "I4 balance = ledger + debt",
-        ),
-        ("      r.version, r.price", "      99, r.price", "I14 a price is from a rate card"),
-    ],
-)
-async def test_the_books_notice_when_a_step_is_left_out(
-    desk: Desk, old: str, new: str, violation: str
-) -> None:
-    await _patch(desk, old, new)
-    user = await desk.account(1_000)
-    charge = (await desk.reserve(user, 10)).charge
-    with contextlib.suppress(asyncpg.CheckViolationError):  # without its hold it cannot be settled
-        await desk.settle(charge, 10)
-
-    assert violation in await desk.violations()
-
-
-async def test_the_table_itself_refuses_a_cost_beyond_the_hold(desk: Desk) -> None:
-    await _patch(
-        desk,
-        "cost = least(c.hold, generation_cost(c.price_microcredits, c.per_units,\n"
-        "        c.minimum_microcredits, p_quantity)),",
-        "cost = generation_cost(c.price_microcredits, c.per_units,\n"
-        "        c.minimum_microcredits, p_quantity),",
-    )
-    user = await desk.account(1_000)
-    charge = (await desk.reserve(user, 10)).charge
-
-    with pytest.raises(asyncpg.CheckViolationError):
-        await desk.settle(charge, 11)

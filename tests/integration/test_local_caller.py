@@ -17,7 +17,7 @@ from local.stack import Stack
 from tests.fakes.answering_machine import GREETING, AnsweringMachine
 from tests.stack import clean_environment
 
-PLAN = CallPlan(lines=(Line.of("hello there"),), seconds=5, answer_wait_s=5)
+PLAN = CallPlan(lines=(Line.of("hello there"),), seconds=7, answer_wait_s=5)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -54,11 +54,12 @@ async def test_a_caller_hears_the_agent_and_keeps_its_own_stopwatch(
     assert result.talked_s == pytest.approx(
         machine.caller_left_at - machine.first_sound_at, abs=0.35
     )
-    assert result.talked_s == pytest.approx(5, abs=0.2)
+    assert result.talked_s == pytest.approx(7, abs=0.2)
     assert [caption.text for caption in result.captions] == [GREETING]
     assert result.heard_agent_s == pytest.approx(2.0, abs=0.8)
     assert [meter.state for meter in result.meters] == ["running"]
     assert result.settled
+    assert machine.caller_spoke
 
 
 async def test_a_toast_is_shown_and_acknowledged(
@@ -118,3 +119,12 @@ def test_a_file_that_is_no_recording_is_refused_in_words(tmp_path: Path) -> None
     path.write_text("hello")
     with pytest.raises(CannotRun, match="cannot be read as a WAV file"):
         recorded(path)
+
+
+async def test_a_recording_longer_than_the_call_is_cut_off(
+    caller: SimulatedCaller, machine: AnsweringMachine
+) -> None:
+    plan = CallPlan(lines=(Line("a long speech", Line.of("tell me a story").pcm * 20),), seconds=4)
+    result = await caller.place(plan)
+    assert machine.caller_spoke
+    assert result.talked_s == pytest.approx(4, abs=0.2)

@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from shared.ids import new_uuid
 from tests import builders
 from tests.web_process import CALL, Web
@@ -21,7 +19,7 @@ def without(body: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 NO_JSON = [b"", b"{", b"\xff\xfe", b"nonsense", b'{"instructions": "\\ud800"}', b"[" * 5_000]
-WRONG_SHAPES = [
+WRONG_SHAPES: list[Any] = [
     [],
     None,
     7,
@@ -117,77 +115,73 @@ async def test_a_written_out_backslash_u0000_is_ordinary_text(web: Web) -> None:
     assert stored == "In C, \\u0000 ends a string."
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/api/calls?page=0",
-        "/api/calls?page=-1",
-        "/api/calls?page=x",
-        "/api/calls?page=100001",
-        f"/api/calls?page={10**30}",
-        "/api/calls?pageSize=0",
-        "/api/calls?pageSize=101",
-        "/api/calls?pageSize=1.5",
-        "/api/usage-events?page=0",
-        "/api/usage-events?pageSize=101",
-        "/api/usage-events?sourceType=nothing",
-        "/api/usage-events?sourceType=",
-        "/api/usage-events?includeSummary=perhaps",
-        "/api/voices?feature=song",
-        "/api/voices?feature=",
-    ],
-)
-async def test_a_wrong_query_is_refused(web: Web, path: str) -> None:
+WRONG_QUERIES = [
+    "/api/calls?page=0",
+    "/api/calls?page=-1",
+    "/api/calls?page=x",
+    "/api/calls?page=100001",
+    f"/api/calls?page={10**30}",
+    "/api/calls?pageSize=0",
+    "/api/calls?pageSize=101",
+    "/api/calls?pageSize=1.5",
+    "/api/usage-events?page=0",
+    "/api/usage-events?pageSize=101",
+    "/api/usage-events?sourceType=nothing",
+    "/api/usage-events?sourceType=",
+    "/api/usage-events?includeSummary=perhaps",
+    "/api/voices?feature=song",
+    "/api/voices?feature=",
+]
+UNKNOWN = [
+    ("GET", "/api/nothing", 404),
+    ("POST", "/api/calls/x/y", 404),
+    ("GET", "/internal/v1/nothing", 404),
+    ("GET", "/docs", 404),
+    ("GET", "/redoc", 404),
+    ("GET", "/api/call-token", 405),
+    ("DELETE", "/api/calls", 405),
+    ("PUT", "/api/credits", 405),
+    ("GET", "/internal/v1/calls/settle", 405),
+    ("GET", "/webhooks/livekit", 405),
+    ("BREW", "/api/credits", 405),
+]
+READS = [
+    "/api/credits",
+    "/api/calls",
+    f"/api/calls/{new_uuid()}",
+    "/api/usage-events",
+    "/api/voices?feature=call",
+]
+
+
+async def test_a_wrong_query_is_refused(web: Web) -> None:
     caller = await web.account()
-    answer = await caller.get(path)
-    assert_upstream_body(answer, 400)
-    assert answer.json()["error"] == "Invalid query parameters"
-    assert answer.json()["details"]
+    for path in WRONG_QUERIES:
+        answer = await caller.get(path)
+        assert (path, answer.status_code) == (path, 400)
+        assert_upstream_body(answer, 400)
+        assert answer.json()["error"] == "Invalid query parameters"
+        assert answer.json()["details"]
 
 
-@pytest.mark.parametrize("id_", ["x", "%00", "..%2f..", "0" * 2_000, "00000000-0000-0000-0000"])
-async def test_an_id_nobody_can_have_is_not_found(web: Web, id_: str) -> None:
+async def test_an_id_nobody_can_have_is_not_found(web: Web) -> None:
     caller = await web.account()
-    assert_upstream_body(await caller.get(f"/api/calls/{id_}"), 404)
+    for id_ in ("x", "%00", "..%2f..", "0" * 2_000, "00000000-0000-0000-0000"):
+        assert_upstream_body(await caller.get(f"/api/calls/{id_}"), 404)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/api/nothing", 404),
-        ("POST", "/api/calls/x/y", 404),
-        ("GET", "/internal/v1/nothing", 404),
-        ("GET", "/docs", 404),
-        ("GET", "/redoc", 404),
-        ("GET", "/api/call-token", 405),
-        ("DELETE", "/api/calls", 405),
-        ("PUT", "/api/credits", 405),
-        ("GET", "/internal/v1/calls/settle", 405),
-        ("GET", "/webhooks/livekit", 405),
-        ("BREW", "/api/credits", 405),
-    ],
-)
-async def test_unknown_paths_and_methods_are_answered_in_the_same_form(
-    web: Web, method: str, path: str, status: int
-) -> None:
-    answer = await web.client.request(method, path)
-    assert_upstream_body(answer, status)
+async def test_unknown_paths_and_methods_are_answered_in_the_same_form(web: Web) -> None:
+    for method, path, status in UNKNOWN:
+        answer = await web.client.request(method, path)
+        assert (method, path, answer.status_code) == (method, path, status)
+        assert_upstream_body(answer, status)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/api/credits",
-        "/api/calls",
-        f"/api/calls/{new_uuid()}",
-        "/api/usage-events",
-        "/api/voices?feature=call",
-    ],
-)
-async def test_every_read_needs_a_session(web: Web, path: str) -> None:
-    answer = await web.client.get(path)
-    assert_upstream_body(answer, 401)
-    assert answer.json()["error"] == "User not found"
+async def test_every_read_needs_a_session(web: Web) -> None:
+    for path in READS:
+        answer = await web.client.get(path)
+        assert_upstream_body(answer, 401)
+        assert answer.json()["error"] == "User not found"
 
 
 async def test_answers_with_tokens_and_balances_are_kept_by_no_cache(web: Web) -> None:

@@ -58,7 +58,7 @@ async def test_a_token_lets_the_caller_into_one_room_and_tells_nothing_else(
 
 
 async def test_everything_about_the_call_is_frozen_in_its_rows(web: Web) -> None:
-    caller = await web.account(credits=5_000, paid=True)
+    caller = await web.account(balance=5_000, paid=True)
 
     answer = await caller.ask_for_call(
         instructions="Be brief.",
@@ -116,8 +116,8 @@ async def test_an_unknown_model_becomes_the_operators(
 
 
 async def test_money_is_checked_before_the_body_is_understood(web: Web) -> None:
-    poor = await web.account(credits=999)
-    exhausted = await web.account(credits=10_000)
+    poor = await web.account(balance=999)
+    exhausted = await web.account(balance=10_000)
     await _use_up_free_seconds(web, exhausted.account.user_id)
     rich = await web.account()
 
@@ -129,7 +129,7 @@ async def test_money_is_checked_before_the_body_is_understood(web: Web) -> None:
 
 
 async def test_poverty_comes_before_the_free_limit(web: Web) -> None:
-    caller = await web.account(credits=999)
+    caller = await web.account(balance=999)
     await _use_up_free_seconds(web, caller.account.user_id)
 
     assert (await caller.ask_for_call()).status_code == 402
@@ -170,7 +170,7 @@ async def test_a_blank_scene_is_no_scene(web: Web) -> None:
 
 
 async def test_an_account_in_debt_cannot_start_a_call(web: Web) -> None:
-    caller = await web.account(credits=5_000, paid=True)
+    caller = await web.account(balance=5_000, paid=True)
     await builders.take_credit(web.db, caller.account.user_id, 6_000)
     assert (await caller.ask_for_call()).status_code == 402
 
@@ -189,7 +189,8 @@ async def test_a_frozen_account_starts_nothing_but_can_look(web: Web) -> None:
 async def test_a_voice_of_somebody_else_is_not_found(web: Web) -> None:
     owner, other = await web.account(), await web.account()
     await web.db.execute(
-        "insert into voices(id, user_id, name, model, feature) values ($1, $2, 'Mine', 'x', 'call')",
+        """insert into voices(id, user_id, name, model, feature)
+           values ($1, $2, 'Mine', 'x', 'call')""",
         new_uuid(),
         owner.account.user_id,
     )
@@ -205,7 +206,7 @@ async def test_a_voice_of_somebody_else_is_not_found(web: Web) -> None:
 async def test_of_20_parallel_requests_with_credit_for_one_minute_one_gets_a_token(
     web: Web,
 ) -> None:
-    caller = await web.account(credits=1_000, paid=True)
+    caller = await web.account(balance=1_000, paid=True)
 
     answers = await asyncio.gather(*(caller.ask_for_call() for _ in range(20)))
 
@@ -247,7 +248,8 @@ async def test_an_unanswered_call_gives_way_and_its_room_goes(web: Web, media: M
     second = await caller.ask_for_call()
 
     assert second.status_code == 200, second.text
-    states = dict(await web.db.fetch("select id::text, state from call_sessions"))
+    rows = await web.db.fetch("select id::text, state from call_sessions")
+    states = {row["id"]: row["state"] for row in rows}
     assert states == {first: "expired", second.json()["callId"]: "authorized"}
     await web.app.state.services.background.close()
     assert f"ro-{first}" not in await media.rooms()

@@ -41,38 +41,43 @@ def from_now(seconds: int) -> datetime:
 
 
 CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "sub": "x", "exp": 4_102_444_800}
-BAD_TOKENS = {
-    "empty": "",
-    "no token": "no.token.here",
-    "two parts": "a.b",
-    "expired": session_token(exp=from_now(-31)),
-    "without an expiry": session_token(exp=None),
-    "without a subject": session_token(sub=None),
-    "without an issuer": session_token(iss=None),
-    "without an audience": session_token(aud=None),
-    "of another issuer": session_token(iss="https://evil.test"),
-    "for another audience": session_token(aud="somebody-else"),
-    "not valid yet": session_token(nbf=from_now(120)),
-    "with an empty subject": session_token(sub=""),
-    "with a NUL in the subject": session_token(sub="a\x00b"),
-    "with a very long subject": session_token(sub="a" * 256),
-    "too long": session_token(extra="a" * 9_000),
-    "of another secret": jwt.encode(CLAIMS, SECRET + "!", algorithm="HS256"),
-    "of another algorithm": jwt.encode(CLAIMS, SECRET * 2, algorithm="HS512"),
-    "alg none": unsigned({"alg": "none", "typ": "JWT"}, CLAIMS),
-    "alg None": unsigned({"alg": "None"}, CLAIMS, b"x"),
-    "no alg": unsigned({"typ": "JWT"}, CLAIMS, b"x"),
-    "alg of a strange type": unsigned({"alg": ["HS256"]}, CLAIMS, b"x"),
-}
+
+
+def bad_tokens() -> dict[str, str]:
+    """Made when they are asked for: some are about the time of now."""
+    return {
+        "empty": "",
+        "no token": "no.token.here",
+        "two parts": "a.b",
+        "expired": session_token(exp=from_now(-31)),
+        "without an expiry": session_token(exp=None),
+        "without a subject": session_token(sub=None),
+        "without an issuer": session_token(iss=None),
+        "without an audience": session_token(aud=None),
+        "of another issuer": session_token(iss="https://evil.test"),
+        "for another audience": session_token(aud="somebody-else"),
+        "not valid yet": session_token(nbf=from_now(120)),
+        "with an empty subject": session_token(sub=""),
+        "with a NUL in the subject": session_token(sub="a\x00b"),
+        "with a very long subject": session_token(sub="a" * 256),
+        "too long": session_token(extra="a" * 9_000),
+        "of another secret": jwt.encode(CLAIMS, SECRET + "!", algorithm="HS256"),
+        "of another algorithm": jwt.encode(CLAIMS, SECRET * 2, algorithm="HS512"),
+        "alg none": unsigned({"alg": "none", "typ": "JWT"}, CLAIMS),
+        "alg None": unsigned({"alg": "None"}, CLAIMS, b"x"),
+        "no alg": unsigned({"typ": "JWT"}, CLAIMS, b"x"),
+        "alg of a strange type": unsigned({"alg": ["HS256"]}, CLAIMS, b"x"),
+    }
 
 
 async def test_a_token_that_is_wrong_in_any_way_gets_one_answer(web: Web) -> None:
+    tokens = bad_tokens()
     answers = {}
-    for name, token in BAD_TOKENS.items():
+    for name, token in tokens.items():
         headers = {"Authorization": f"Bearer {token}"}
         answer = await web.client.get("/api/credits", headers=headers)
         answers[name] = (answer.status_code, answer.json())
-    assert answers == dict.fromkeys(BAD_TOKENS, (401, REFUSED))
+    assert answers == dict.fromkeys(tokens, (401, REFUSED))
     assert await web.db.fetchval("select count(*) from profiles") == 0
 
 

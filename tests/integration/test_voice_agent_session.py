@@ -9,7 +9,7 @@ from livekit.agents import Agent, function_tool  # noqa: TID251 - what the serve
 
 from local.voice.persona import topic_of
 from local.voice.scripted import STILL_HERE
-from tests.integration.voice_call import Call, calling
+from tests.integration.voice_call import calling
 from tests.integration.voice_wire import VoiceProcess, running_voice
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -61,7 +61,9 @@ class ToolUser(Agent):
         return "Goodbye."
 
 
-async def test_a_caller_is_greeted_heard_and_answered(voice: VoiceProcess) -> None:
+async def test_a_caller_is_greeted_heard_and_answered(
+    voice: VoiceProcess, caplog: pytest.LogCaptureFixture
+) -> None:
     async with calling(voice.base_url) as call:
         await call.session.generate_reply(instructions=GREETING)
         assert call.said("assistant") == ["Hello, this is your demo voice."]
@@ -71,6 +73,7 @@ async def test_a_caller_is_greeted_heard_and_answered(voice: VoiceProcess) -> No
         assert call.said("user") == ["who are you"]
         assert answer == answer_to("who are you")
         assert call.errors == []
+        assert "failed to handle event" not in caplog.text
 
 
 async def test_a_caller_can_interrupt_and_is_answered(voice: VoiceProcess) -> None:

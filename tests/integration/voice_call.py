@@ -111,8 +111,8 @@ class Call:
 
     def said(self, role: str) -> list[str]:
         """The texts of a side in the session's history."""
-        items = self.session.history.items
-        return [item.text_content or "" for item in items if getattr(item, "role", "") == role]
+        messages = self.session.history.messages()
+        return [message.text_content or "" for message in messages if message.role == role]
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait for a condition, up to DEADLINE_S."""

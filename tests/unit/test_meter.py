@@ -194,3 +194,12 @@ def test_the_next_second_is_known_to_whoever_sleeps_until_it():
     assert round(running.until_next_second_s(12.3), 6) == 0.95
     running.pause(12.4)
     assert running.until_next_second_s(12.5) == float("inf")
+
+
+def test_a_pause_at_the_last_whole_second_begins_no_other():
+    """The proof of a caller's presence is a little later than the second it proves."""
+    running = meter()
+    running.start(10.25)
+    running.tick(14.27)
+    running.pause(running.last_second_at_s(14.27))
+    assert running.finish(20.0) == 4

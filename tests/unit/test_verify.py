@@ -7,6 +7,7 @@ and can seal whatever he likes.
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -227,6 +228,8 @@ WRONG: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda body: body["segments"].pop(1), "segment 1 begins at 20 s, the one before ended at"),
     (lambda body: body["segments"].reverse(), "segment 0 begins at 30 s"),
     (lambda body: body["segments"].append(body["segments"][3]), "segment 4 begins at 30 s"),
+    (lambda body: body["segments"].insert(1, [10, 10, 0, "agent"]), "segment 1 ends where it"),
+    (_shift("segments", 1, 2, by=5), "the segments cost 616666676 together, the call 616666671"),
     (_set("ledger", to=[]), "the ledger has 0 debits for the call instead of one"),
     (lambda body: body["ledger"].append(body["ledger"][0]), "the ledger has 2 debits"),
     (_set("ledger", 0, "kind", to="refund"), "the ledger has 0 debits"),
@@ -300,6 +303,9 @@ MALFORMED = [
     json.dumps(SEALED | {"body": SEALED["body"].replace("37", "3.7e1", 1)}),
     json.dumps(SEALED | {"extra": 1}),
     json.dumps(SEALED | {"hash": None}),
+    json.dumps(SEALED | {"keyId": []}),
+    json.dumps(SEALED | {"signature": 3}),
+    json.dumps(SEALED).replace('"hash"', '"hash": "", "hash"'),
     json.dumps(SEALED | {"signature": "\udfff"}),
 ]
 
@@ -511,6 +517,29 @@ def test_the_canonical_form_is_the_documented_one() -> None:
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(canonical_json.NotCanonical):
         canonical_json.encode(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense", "not JSON (line 1"),
+        ("[1.0]", "not whole"),
+        ("[1e3]", "not whole"),
+        ("[NaN]", "not whole"),
+        ('{"a":1,"a":1}', "the same name twice"),
+    ],
+)
+def test_a_text_that_is_not_read_says_why(text: str, words: str) -> None:
+    with pytest.raises(canonical_json.NotCanonical, match=re.escape(words)):
+        canonical_json.read(text)
+
+
+def test_a_text_made_to_exhaust_the_reader_is_refused() -> None:
+    for text, words in (("[" * 100_000, "nested too deeply"), ("9" * 5_000, "too long")):
+        with pytest.raises(canonical_json.NotCanonical, match=words):
+            canonical_json.read(text)
+    with pytest.raises(canonical_json.NotCanonical, match="nested too deeply"):
+        canonical_json.decode("[" * 17 + "]" * 17)
 
 
 @pytest.mark.parametrize(

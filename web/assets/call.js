@@ -21,6 +21,7 @@ const UPDATE_DELAY_MS = 500;
 
 const IDLE = Object.freeze({
   phase: 'idle', // see the picture above
+  voice: '', // the name of who is talking
   ticket: null, // {callId, creditsPerMinute, maxSeconds} once the call is admitted
   meter: NEW_METER,
   muted: false,
@@ -47,6 +48,9 @@ export class Call {
 
   #line = null;
 
+  /** What the agent works with, as far as we know. */
+  #told = null;
+
   #timers = new Map();
 
   /** `on`: changed(state), voice(mediaElement), caption(segment), toast(message), toppedUp(). */
@@ -70,7 +74,8 @@ export class Call {
     const line = new Line(this.#livekit, this.#callbacks());
     this.#line = line;
     line.unlockSound();
-    this.#set({ ...IDLE, phase: 'microphone' });
+    this.#set({ ...IDLE, phase: 'microphone', voice: choices.voice });
+    this.#told = choices;
     try {
       await line.openMicrophone();
       if (this.#line !== line) return;
@@ -109,12 +114,24 @@ export class Call {
 
   /** Takes effect half a second after the last edit; silent before the agent is there. */
   edit(choices) {
-    if (this.#state.phase !== 'talking') return;
-    this.#after('edit', UPDATE_DELAY_MS, async () => {
-      const told = await this.#line?.updateConfig(choices).catch(() => null);
-      if (told === null) this.#on.toast({ title: words.UPDATE_FAILED, variant: 'error' });
-      if (told) this.#on.toast({ title: words.UPDATED, variant: 'success' });
-    });
+    if (this.#state.phase === 'talking') {
+      this.#after('edit', UPDATE_DELAY_MS, () => this.#update(choices));
+    }
+  }
+
+  async #update(choices) {
+    if (sameConfig(choices, this.#told)) return;
+    const line = this.#line;
+    try {
+      const changed = await line.updateConfig(choices);
+      if (this.#line !== line) return;
+      this.#told = choices;
+      if (changed) this.#set({ voice: choices.voice });
+      const title = changed ? words.UPDATED : words.UNCHANGED;
+      this.#on.toast({ title, variant: changed ? 'success' : 'info' });
+    } catch {
+      if (this.#line === line) this.#on.toast({ title: words.UPDATE_FAILED, variant: 'error' });
+    }
   }
 
   #ring() {
@@ -130,8 +147,8 @@ export class Call {
       agent: (present) => (present ? this.#agentCame() : this.#agentWent()),
       meter: (message) => this.#meterSays(message),
       notice: (message) => this.#noticeSays(message),
-      toast: (message) => this.#on.toast(message),
-      fatal: (message) => this.#stop({ words: words.agentErrorWords(message ?? {}) }),
+      toast: (message) => message?.title !== this.#state.notice && this.#on.toast(message),
+      fatal: (message) => this.#fatal(message ?? {}),
       caption: (segment) => this.#on.caption(segment),
       voice: (element) => this.#on.voice(element),
       interrupted: (interrupted) => this.#interrupted(interrupted),
@@ -173,6 +190,13 @@ export class Call {
     else this.#set({ notice: text });
   }
 
+  /** Credit that ran out in mid-call is a way to end, not a fault. */
+  #fatal(message) {
+    const { farewell } = this.#state;
+    if (farewell && message.error === 'insufficient_credits') this.#stop(null, farewell);
+    else this.#stop({ words: words.agentErrorWords(message) });
+  }
+
   #interrupted(interrupted) {
     const hint = interrupted ? words.RECONNECTING : '';
     this.#set({ hint, meter: interrupted ? this.#heldMeter() : this.#state.meter });
@@ -205,10 +229,10 @@ export class Call {
     for (const name of [...this.#timers.keys()]) this.#clear(name);
     this.#line?.close();
     this.#line = null;
-    const { ticket } = this.#state;
+    const { ticket, voice } = this.#state;
     const meter = this.#heldMeter();
     const phase = ticket ? 'ended' : 'idle';
-    this.#set({ ...IDLE, phase, ticket, meter, problem, farewell });
+    this.#set({ ...IDLE, phase, voice, ticket, meter, problem, farewell });
   }
 
   #set(change) {
@@ -225,4 +249,8 @@ export class Call {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
+}
+
+function sameConfig(one, other) {
+  return one.voice === other?.voice && one.instructions === other?.instructions;
 }

@@ -4,8 +4,9 @@ import { phaseWords } from './words.js';
 
 const part = (id) => document.getElementById(id);
 
-/** `state` is a call's; `voice` the chosen name. */
-export function showStage(state, voice) {
+/** `state` is a call's; `chosen` the voice of the form, for when there is no call. */
+export function showStage(state, chosen) {
+  const voice = state.phase === 'idle' ? chosen : state.voice;
   const { phase, hint, farewell, agentSpeaking, callerSpeaking, muted } = state;
   setText(part('orb-letter'), voice.slice(0, 1));
   setText(part('title'), titleOf(phase, voice));

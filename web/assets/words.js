@@ -20,10 +20,10 @@ const SAME_MICROPHONE_TROUBLE = {
   AbortError: 'NotReadableError',
 };
 
-export const NETWORK_GONE = 'The service can’t be reached. Check your connection.';
-export const ACTIVE_CALL =
+const NETWORK_GONE = 'The service can’t be reached. Check your connection.';
+const ACTIVE_CALL =
   'You already have a call, maybe in another tab. End it there, or wait a minute, then call again.';
-export const NO_CREDIT = 'Your credit is too low to start a call. Please top up.';
+const NO_CREDIT = 'Your credit is too low to start a call. Please top up.';
 export const CONNECT_FAILED =
   'The call could not be connected. Your network may block calls. Nothing was charged.';
 export const NOBODY_CAME = 'No one picked up. Nothing was charged. Please try again in a moment.';
@@ -35,6 +35,7 @@ export const RECONNECTING = 'Your connection is interrupted. Trying to get it ba
 export const MICROPHONE_LOST = 'Your microphone stopped. Check it; you are not heard right now.';
 export const HUNG_UP = 'You ended the call.';
 export const UPDATED = 'Changed. You will hear it from the next sentence on.';
+export const UNCHANGED = 'That can’t be changed during this call.';
 export const UPDATE_FAILED = 'The change did not arrive. Edit it again to retry.';
 export const PARTS_MISSING =
   'A part of this page could not be loaded. Check your connection.';
@@ -63,12 +64,13 @@ export function callWords(error) {
 
 /** For the payload of RPC pg.error; the agent ends the call with it. */
 export function agentErrorWords({ error, message }) {
+  if (typeof message === 'string' && message) return message;
   if (error === 'active_call') return ACTIVE_CALL;
   if (error === 'insufficient_credits') return NO_CREDIT;
   if (error === 'instructions_rejected') {
     return 'The voice provider refused these instructions. Change them, then call again.';
   }
-  return typeof message === 'string' && message ? message : 'The call ended because of an error.';
+  return 'The call ended because of an error.';
 }
 
 /** Why a room closed, when neither the caller nor the agent said so. `reason` is a LiveKit name. */

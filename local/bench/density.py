@@ -1,0 +1,150 @@
+"""
+What one call costs: cores and memory of the agent's process tree, and click to first sound.
+
+Three contenders on one media server and one voice: the floor (bare participants), the anchor (a
+plain LiveKit worker) and ours with metering, captions and transcripts. All use the same caller, and
+the rooms of the anchors are made at the click too, so nobody gains by the moment of dispatch.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livekit import api
+
+from local.api_client import ApiClient
+from local.bench.anchors import PLAIN_WORKER
+from local.bench.dialer import Ticket, hold_call
+from local.bench.process_tree import cpu_s, pss_mib
+from local.caller import new_email
+from local.stack import Stack
+from shared.clock import SystemClock
+from shared.ids import new_uuid
+
+ARRIVAL_S = 1.0  # one caller a second, as in the published measurement
+SETTLE_IN_S = 5.0
+MEASURE_S = 15.0
+START_MAX_S = 40.0
+AFTER_S = 3.0  # between contenders: rooms close, processes are reaped
+_CLOCK = SystemClock()
+
+
+@dataclass
+class Cost:
+    """Of one contender at one number of calls. Medians over rounds are taken by the reader."""
+
+    cores_per_call: list[float] = field(default_factory=list)
+    mib_per_call: list[float] = field(default_factory=list)
+    first_sound_s: list[float] = field(default_factory=list)
+    unanswered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """`click` gives one caller a way into a room of its own."""
+
+    name: str
+    pid: int
+    click: Callable[[], Awaitable[Ticket]]
+
+
+async def measure(contender: Contender, calls: int, cost: Cost) -> None:
+    """One round: callers arrive one a second, then a steady stretch is measured."""
+    stop = asyncio.Event()
+    callers = []
+    for _ in range(calls):
+        callers.append(asyncio.create_task(hold_call(contender.click, stop)))
+        await asyncio.sleep(ARRIVAL_S)
+    await asyncio.sleep(SETTLE_IN_S)
+    used_s, began_s = cpu_s(contender.pid), _CLOCK.monotonic()
+    await asyncio.sleep(MEASURE_S)
+    took_s = _CLOCK.monotonic() - began_s
+    cost.cores_per_call.append((cpu_s(contender.pid) - used_s) / took_s / calls)
+    cost.mib_per_call.append(pss_mib(contender.pid) / calls)
+    stop.set()
+    heard = await asyncio.gather(*callers)
+    cost.first_sound_s += [s for s in heard if s is not None]
+    cost.unanswered += sum(s is None for s in heard)
+    await asyncio.sleep(AFTER_S)
+
+
+@asynccontextmanager
+async def contenders(stack: Stack, logs: Path) -> AsyncIterator[list[Contender]]:
+    """Ours runs in the stack; the anchors are started beside it."""
+    floor = _anchor(stack, logs, "floor")
+    plain = _anchor(stack, logs, "plain_worker", "start")
+    async with floor as floor_pid, plain as plain_pid:
+        yield [
+            Contender("floor: bare participants", floor_pid, _room_click(stack, "floor", None)),
+            Contender(
+                "anchor: plain worker",
+                plain_pid,
+                _room_click(stack, "plain", PLAIN_WORKER),
+            ),
+            Contender("sexycall", stack.pid_of("agent"), _our_click(stack)),
+        ]
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values) if values else float("nan")
+
+
+def _our_click(stack: Stack) -> Callable[[], Awaitable[Ticket]]:
+    async def click() -> Ticket:
+        async with ApiClient(stack.control_plane_url) as client:
+            await client.sign_in(new_email())
+            token = await client.call_token(instructions="Be brief.", language="en", voice="Ara")
+            return Ticket(token.url, token.access_token)
+
+    return click
+
+
+def _room_click(stack: Stack, prefix: str, agent: str | None) -> Callable[[], Awaitable[Ticket]]:
+    """A room made at the click, with a dispatch in it when there is an agent to dispatch."""
+    url, key, secret = (stack.env[f"LIVEKIT_{n}"] for n in ("URL", "API_KEY", "API_SECRET"))
+
+    async def click() -> Ticket:
+        name = f"{prefix}-{new_uuid()}"
+        agents = [api.RoomAgentDispatch(agent_name=agent)] if agent else []
+        async with api.LiveKitAPI(url.replace("ws", "http", 1), key, secret) as livekit:
+            await livekit.room.create_room(api.CreateRoomRequest(name=name, agents=agents))
+        grants = api.VideoGrants(room_join=True, room=name)
+        token = api.AccessToken(key, secret).with_identity("human").with_grants(grants)
+        return Ticket(url, token.to_jwt())
+
+    return click
+
+
+@asynccontextmanager
+async def _anchor(stack: Stack, logs: Path, module: str, *arguments: str) -> AsyncIterator[int]:
+    log_path = logs / f"{module}.log"
+    with log_path.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", f"local.bench.anchors.{module}", *arguments),
+            env={**os.environ, **stack.env},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        await _wait_for_start(log_path)
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), timeout=AFTER_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _wait_for_start(log_path: Path) -> None:
+    """Both anchors say "registered worker" when calls may come."""
+    async with asyncio.timeout(START_MAX_S):
+        while b"registered worker" not in log_path.read_bytes():
+            await asyncio.sleep(0.1)

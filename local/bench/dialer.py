@@ -1,0 +1,53 @@
+"""The caller of every contender: joins, speaks now and then, notes the first sound."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from livekit import rtc
+
+from local.ear import Ear
+from local.hearing import Hearing
+from local.microphone import Microphone, spoken
+from shared.clock import SystemClock
+
+WORDS = "hello there"
+SILENCE_S = 6.0  # the agent answers meanwhile
+_CLOCK = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What lets a caller into a room."""
+
+    url: str
+    token: str
+
+
+async def hold_call(click: Callable[[], Awaitable[Ticket]], stop: asyncio.Event) -> float | None:
+    """Stay until `stop`. Seconds from the click to the agent's first sound; None: never heard."""
+    clicked_s = _CLOCK.monotonic()
+    ticket = await click()
+    hearing = Hearing()
+    ear = Ear(hearing, clock=_CLOCK)
+    room = rtc.Room()
+    room.on("track_subscribed", lambda track, *_: ear.listen(track))
+    microphone = Microphone()
+    await room.connect(ticket.url, ticket.token)
+    try:
+        await microphone.publish(room)
+        talking = asyncio.create_task(_talk(microphone))
+        await stop.wait()
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
+    finally:
+        await room.disconnect()
+        await ear.close()
+        await microphone.close()
+    return None if hearing.first_s is None else hearing.first_s - clicked_s
+
+
+async def _talk(microphone: Microphone) -> None:
+    while True:
+        await asyncio.sleep(SILENCE_S)
+        await microphone.say(spoken(WORDS))
