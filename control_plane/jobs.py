@@ -10,12 +10,14 @@ import signal
 
 import sentry_sdk
 
+from billing import generation_charges
 from billing.invariants import LISTED_MAX
 from billing.store import health
 from billing.store.health import Violation
 from control_plane.livekit_gateway import LiveKitGateway
 from control_plane.livekit_inbox import LiveKitInbox
 from control_plane.reaper import Reaper
+from control_plane.reconcile import reconcile
 from control_plane.schedule import Chore, run_as_leader
 from control_plane.store import upkeep
 from shared.clock import SystemClock
@@ -31,6 +33,7 @@ ROOMS_PERIOD_S = 60.0
 BOOKS_PERIOD_S = 60.0
 BOOKS_LOOK_BACK_S = 300.0  # several periods: a missed round leaves no hole
 ALL_BOOKS_PERIOD_S = 24 * 3_600.0
+EXPIRE_PERIOD_S = 5.0
 UPKEEP_PERIOD_S = 3_600.0
 
 
@@ -48,8 +51,10 @@ async def run(settings: JobsSettings) -> None:
         Chore("reap", REAP_PERIOD_S, reaper.round),
         Chore("inbox", INBOX_PERIOD_S, inbox.round),
         Chore("rooms", ROOMS_PERIOD_S, reaper.compare_rooms),
+        Chore("expire", EXPIRE_PERIOD_S, lambda: _expire_charges(pool)),
         Chore("books", BOOKS_PERIOD_S, lambda: check_recent_books(pool)),
         Chore("all_books", ALL_BOOKS_PERIOD_S, lambda: check_all_books(pool)),
+        Chore("reconcile", ALL_BOOKS_PERIOD_S, lambda: reconcile(pool)),
         Chore("partitions", UPKEEP_PERIOD_S, lambda: _ensure_partitions(pool)),
         Chore("purge", UPKEEP_PERIOD_S, inbox.purge),
     ]
@@ -81,6 +86,13 @@ def _shout(found: list[Violation]) -> int:
     if found:
         log.error("books_are_wrong", count=len(found), reason=found[0].invariant)
     return len(found)
+
+
+async def _expire_charges(pool: Pool) -> None:
+    async with transaction(pool) as tx:
+        expired = await generation_charges.expire(tx)
+    if expired:
+        log.warning("charges_expired", count=len(expired))
 
 
 async def _ensure_partitions(pool: Pool) -> None:

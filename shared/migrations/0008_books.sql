@@ -5,7 +5,7 @@ create index credit_transactions_lately on credit_transactions using brin(create
 
 create table book_checks(
   id bigint generated always as identity primary key,
-  scope text not null check (scope in ('recent', 'all')),
+  scope text not null check (scope in ('recent', 'all', 'media')),
   checked_at timestamptz not null default clock_timestamp(),
   violations int not null,
   first_violation text

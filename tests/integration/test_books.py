@@ -11,10 +11,12 @@ from billing.store import health
 from control_plane.jobs import check_all_books, check_recent_books
 from control_plane.pulse import take_pulse
 from control_plane.reaper import Reaper
+from control_plane.reconcile import reconcile
 from control_plane.rooms_port import Participant
+from control_plane.store import inbox
 from local.bench.virtual_calls import open_calls
 from shared import metrics
-from shared.db import Pool, open_pool
+from shared.db import Pool, open_pool, transaction
 from shared.settings import PostgresSettings
 from tests.fakes.rooms import ScriptedRooms
 
@@ -164,3 +166,29 @@ async def test_rooms_without_a_call_are_deleted_and_others_left_alone(
 
     assert await Reaper(pool, rooms).compare_rooms() == 1
     assert rooms.deleted == [orphan]
+
+
+async def test_a_call_billed_beyond_its_callers_presence_is_found(
+    pool: Pool, connection: Any
+) -> None:
+    """The media server saw the caller for 5 s; one call was billed 6 s, another one 30 s."""
+    fair, unfair = await open_calls(connection, 2)
+    await _configure(connection)
+    for call, billed in ((fair, 6), (unfair, 30)):
+        await connection.execute(
+            "select call_close_v1($1, null, $2, 'caller_hangup', 'agent', 'agent')", call, billed
+        )
+        for kind, at_s in (("participant_joined", 1_000), ("participant_left", 1_005)):
+            payload = {
+                "room": {"name": f"ro-{call}"},
+                "participant": {"identity": "human", "sid": f"PA_{call}"},
+                "createdAt": str(at_s),
+            }
+            async with transaction(pool) as tx:
+                await inbox.put(
+                    tx, source="livekit", event_id=f"{call}-{kind}", kind=kind, payload=payload
+                )
+
+    found = await reconcile(pool)
+
+    assert [(d.call_id, d.billed, d.present) for d in found] == [(unfair, 30, 5)]
