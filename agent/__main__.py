@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _prepare_environment() -> None:
-    """What the media framework reads while it is imported. Nothing may leave this machine unasked."""
+    """What the media framework reads while it is imported. Nothing leaves this machine unasked."""
     # One thread in the process that forks: OpenBLAS would start one a core.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # The framework's own voice models: 240 MB that a speech-to-speech call never uses.

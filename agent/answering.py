@@ -51,7 +51,7 @@ async def _hold(call: Call, connecting: "asyncio.Task[None]") -> None:
         await call.hold(connecting)
     except ExceptionGroup as group:
         for problem in group.exceptions:
-            log.error("call_failed", call_id=str(call.config.call_id), exc_info=problem)
+            log.exception("call_failed", call_id=str(call.config.call_id), exc_info=problem)
     except Exception:
         log.exception("call_failed", call_id=str(call.config.call_id))
     finally:

@@ -2,8 +2,8 @@
 One call from top to bottom.
 
 The dispatch names the call and nothing else; everything done here follows from what the control
-plane answered to `start`. The agent greets, talks and meters; there is one way out, `Call.end`, which
-writes the final second into the journal before anything else happens.
+plane answered to `start`. The agent greets, talks and meters; there is one way out, `Call.end`,
+which writes the final second into the journal before anything else happens.
 """
 
 import asyncio
@@ -88,6 +88,7 @@ class Call:
         self.conversation = Conversation(
             room=self._room,
             config=config,
+            clock=cell.clock,
             model=realtime_model(config, cell.settings),
             voice=self.voice,
             on_item=self.transcript.add,
@@ -185,7 +186,8 @@ class Call:
             return EndReason.WORKER_SHUTDOWN
         if self.clock.meter.state is MeterState.WAITING:
             return self._waited_too_long(now_s - self._waiting_since_s)
-        gap = self.clock.gaps.longer_than(self.config.rejoin_limit_s, now_s)
+        self.conversation.check(now_s)
+        gap = self.clock.gaps.too_long(self.config.rejoin_limit_s, now_s)
         if gap:
             return _TOO_LONG[gap]
         is_heard = bool(self.clock.gaps) or self.conversation.someone_speaks

@@ -29,8 +29,8 @@ from shared.log import get_logger
 log = get_logger(__name__)
 
 WATCH_EVERY_S = 0.2
-# Calls that are saying goodbye keep their thread for a moment after the control plane has counted
-# them out. So each cell has room for more than the group offers, and nobody admitted is turned away.
+# A call that says goodbye keeps its thread for a moment after the control plane has counted it out.
+# So each cell has room for more than the group offers, and nobody admitted is turned away.
 LINGERING_CALLS = 2
 CLOSE_MAX_S = 5.0
 ANSWER_S = 10.0  # longest wait of a call for the connection of its cell

@@ -13,11 +13,14 @@ from livekit import rtc
 from livekit.agents import (
     Agent,
     AgentSession,
+    AgentStateChangedEvent,
     APIConnectionError,
     APIError,
     ConversationItemAddedEvent,
     ErrorEvent,
     RoomIO,
+    UserInputTranscribedEvent,
+    UserStateChangedEvent,
 )
 from livekit.agents.voice.room_io import AudioInputOptions, RoomOptions, TextOutputOptions
 from livekit.plugins.openai.realtime import RealtimeModel
@@ -27,20 +30,23 @@ from agent.config_updates import METHOD, ConfigUpdates, set_output_tokens
 from agent.presence import PERSONS
 from agent.voice_output import SAMPLE_RATE, VoiceOutput
 from shared.call_protocol import CallConfig
+from shared.clock import Clock
 from shared.log import get_logger
 
 log = get_logger(__name__)
 
 CLOSE_MAX_S = 5.0
+ANSWER_MAX_S = 10.0  # a model that was asked and says nothing for so long is as good as down
 HEARD_FRAME_MS = 100  # what the realtime protocol is sent anyway
 
 
 @dataclass(slots=True)
 class Conversation:
-    """`on_down`, `on_up`, `on_failed`: the model's connection was lost, is back, is given up."""
+    """`on_down`, `on_up`, `on_failed`: the model cannot answer, can again, is given up."""
 
     room: rtc.Room
     config: CallConfig
+    clock: Clock
     model: RealtimeModel
     voice: VoiceOutput
     on_item: Callable[[ConversationItemAddedEvent], None]
@@ -50,6 +56,7 @@ class Conversation:
     session: AgentSession[None] = field(init=False)
     captions: Captions = field(init=False)
     room_io: RoomIO | None = None
+    _asked_s: float | None = None  # since when the caller waits for an answer
 
     def __post_init__(self) -> None:
         self.captions = Captions(self.voice)
@@ -58,6 +65,9 @@ class Conversation:
         self.session.output.transcription = self.captions
         self.session.on("conversation_item_added", self.on_item)
         self.session.on("error", self._on_error)
+        self.session.on("user_input_transcribed", self._on_heard)
+        self.session.on("user_state_changed", self._on_user_state)
+        self.session.on("agent_state_changed", self._on_agent_state)
 
     async def begin(self) -> None:
         """Connect to the model and let it greet. The room is not needed yet: the voice waits."""
@@ -97,6 +107,25 @@ class Conversation:
     @property
     def someone_speaks(self) -> bool:
         return self.session.user_state == "speaking" or self.session.agent_state != "listening"
+
+    def check(self, now_s: float) -> None:
+        """Call regularly: a model that owes an answer for too long counts as down."""
+        if self._asked_s is not None and now_s - self._asked_s >= ANSWER_MAX_S:
+            self._asked_s = None
+            self.on_down()
+
+    def _on_heard(self, event: UserInputTranscribedEvent) -> None:
+        if event.is_final and event.transcript.strip() and self.session.agent_state != "speaking":
+            self._asked_s = self.clock.monotonic()
+
+    def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        if event.new_state == "speaking":
+            self._asked_s = None
+
+    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
+        if event.new_state == "speaking":
+            self._asked_s = None
+            self.on_up()
 
     def _on_error(self, event: ErrorEvent) -> None:
         if not event.error.recoverable:  # the framework closes nothing by itself then

@@ -1,11 +1,15 @@
 """Which provider speaks a model, and the LiveKit model object for it."""
 
 from dataclasses import dataclass
+from typing import cast
 
+import aiohttp
+from livekit.agents.utils import http_context
 from livekit.plugins.openai.realtime import RealtimeModel
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 from pydantic import SecretStr
 
+from agent.provider_link import PingingSession
 from agent.settings import AgentSettings
 from shared.call_protocol import CallConfig
 
@@ -39,13 +43,14 @@ def engine_for(model: str, settings: AgentSettings) -> Engine:
 
 
 def realtime_model(config: CallConfig, settings: AgentSettings) -> RealtimeModel:
-    """The speech-to-speech model of one call. Raises NoEngine."""
+    """The speech-to-speech model of one call, to be made inside its job. Raises NoEngine."""
     engine = engine_for(config.model, settings)
     return RealtimeModel(
         model=config.model,
         voice=config.voice,
         base_url=engine.base_url,
         api_key=engine.api_key.get_secret_value(),
+        http_session=cast("aiohttp.ClientSession", PingingSession(http_context.http_session())),
         turn_detection=ServerVad(
             type="server_vad",
             threshold=TURN_THRESHOLD,

@@ -27,11 +27,10 @@ class Gaps:
         if self._begun_s.pop(gap, None) is not None and not self._begun_s:
             self.meter.resume(now_s)
 
-    def longer_than(self, limit_s: float, now_s: float) -> Gap | None:
-        """A gap that has lasted too long, or None."""
-        for gap, begun_s in self._begun_s.items():
-            if now_s - begun_s >= limit_s:
-                return gap
+    def too_long(self, limit_s: float, now_s: float) -> Gap | None:
+        """Once any gap has lasted too long: the one that opened first, which is the cause."""
+        if any(now_s - begun_s >= limit_s for begun_s in self._begun_s.values()):
+            return next(iter(self._begun_s))
         return None
 
     def __contains__(self, gap: Gap) -> bool:

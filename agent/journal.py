@@ -116,25 +116,24 @@ class Journal:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(fd, HEADER_BYTES + cells * slots_per_cell * SLOT_BYTES)
         os.pwrite(fd, _HEADER.pack(MAGIC, cells, slots_per_cell, worker_id.encode()), 0)
-        os.rename(draft, path)
+        draft.rename(path)
         return cls(path, fd)
 
     @classmethod
     def adopt(cls, path: Path) -> Self | None:
-        """The journal of a dead group, now locked by us. None while anyone of it lives."""
+        """
+        The journal of a dead group, now locked by us. None while anyone of it lives.
+
+        Raises ValueError when the file is no journal of this version.
+        """
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(fd).st_nlink == 0:  # another worker has just settled and removed it
-                raise BlockingIOError
-            return cls(path, fd)
-        except (BlockingIOError, ValueError, struct.error) as problem:
+            return cls(path, fd) if _lock_existing(fd) else _give_up(fd)
+        except (ValueError, struct.error) as problem:
             os.close(fd)
-            if isinstance(problem, BlockingIOError):
-                return None
             raise ValueError("not a journal of this version") from problem
 
     @property
@@ -155,8 +154,7 @@ class Journal:
         _MODE.pack_into(self._map, _MODE_AT, mode)
 
     def generation(self, cell: int) -> int:
-        generation: int = _CELL.unpack_from(self._map, _CELLS_AT + cell * _CELL.size)[0]
-        return generation
+        return int(_CELL.unpack_from(self._map, _CELLS_AT + cell * _CELL.size)[0])
 
     def is_ready(self, cell: int) -> bool:
         return bool(_CELL.unpack_from(self._map, _CELLS_AT + cell * _CELL.size)[1])
@@ -276,3 +274,16 @@ class Journal:
             if zlib.crc32(body) == crc:
                 return body
         return None
+
+
+def _lock_existing(fd: int) -> bool:
+    """False when somebody else has the file, or had it and removed it just now."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(fd).st_nlink > 0
+
+
+def _give_up(fd: int) -> None:
+    os.close(fd)

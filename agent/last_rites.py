@@ -25,7 +25,7 @@ async def close_the_dead(folder: Path, client: ChargingClient) -> None:
     """Serve until cancelled. Never stands in the way of new calls."""
     unreadable: set[Path] = set()
     while True:
-        for path in sorted(folder.glob(f"*{SUFFIX}"))[:JOURNALS_MAX]:
+        for path in _journals(folder):
             try:
                 journal = Journal.adopt(path)
             except ValueError:
@@ -36,6 +36,10 @@ async def close_the_dead(folder: Path, client: ChargingClient) -> None:
             if journal:
                 await _bury(journal, client)
         await asyncio.sleep(SCAN_EVERY_S)
+
+
+def _journals(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{SUFFIX}"))[:JOURNALS_MAX]
 
 
 async def _bury(journal: Journal, client: ChargingClient) -> None:

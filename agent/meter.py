@@ -93,7 +93,7 @@ class Meter:
             self._state = MeterState.RUNNING
 
     def extend(self, *, granted_seconds: int, final_unit: bool) -> None:
-        """Take the control plane's answer. A grant never shrinks; an older answer changes nothing."""
+        """Take the control plane's answer. A grant never shrinks: an older answer is ignored."""
         if granted_seconds < self._granted_seconds or self._state is MeterState.ENDED:
             return
         self._granted_seconds = granted_seconds
@@ -110,7 +110,7 @@ class Meter:
         )
 
     def until_next_second_s(self, now_s: float) -> float:
-        """How long until the next second is over: 0 or less when it is due, infinite at a standstill."""
+        """How long until the next second is over: not above 0 when due, infinite while paused."""
         if self._state is not MeterState.RUNNING:
             return math.inf
         elapsed_s = self._banked_s + now_s - self._running_since_s

@@ -8,6 +8,8 @@ from agent.journal import Answer, Journal, SlotState, Watermark
 from shared.call_protocol import CallConfig
 from shared.end_reasons import ENDINGS, EndReason
 
+_NO_CALL = UUID(int=0)
+
 
 @dataclass(slots=True)
 class Slot:
@@ -16,7 +18,7 @@ class Slot:
     journal: Journal
     index: int
     generation: int
-    call_id: UUID = UUID(int=0)
+    call_id: UUID = _NO_CALL
     epoch: int = 0
 
     def begin(self, config: CallConfig) -> None:

@@ -10,6 +10,7 @@ SIGTERM or SIGINT: take no new calls, let the running ones finish for AGENT_DRAI
 ends them at once with `worker_shutdown`.
 """
 
+import functools
 import gc
 import os
 import signal
@@ -70,7 +71,7 @@ class Supervisor:
     def run(self) -> int:
         """Returns the exit code once the group has ended."""
         self._children = [Child(Role.CHARGER, 0, self.charger_main)] + [
-            Child(Role.CELL, cell, lambda cell=cell: self.cell_main(cell))
+            Child(Role.CELL, cell, functools.partial(self.cell_main, cell))
             for cell in range(self.journal.cells)
         ]
         signal.signal(signal.SIGTERM, self._on_stop)

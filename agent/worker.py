@@ -1,6 +1,7 @@
 """Puts one worker group together: the journal, the cells, the charger and their supervisor."""
 
 import asyncio
+import logging
 import uuid
 from pathlib import Path
 
@@ -25,6 +26,9 @@ log = get_logger(__name__)
 
 def run_worker(settings: AgentSettings) -> int:
     """Serve until told to stop; returns the exit code of the process."""
+    # Both narrate every call; the engine also warns of handles it has freed itself.
+    logging.getLogger("livekit").setLevel(logging.ERROR)
+    logging.getLogger("livekit.agents").setLevel(logging.WARNING)
     journal = Journal.create(
         settings.agent_journal_dir,
         worker_id=f"w-{uuid.uuid4().hex}",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.voice.conversation import Conversation
+from local.voice.languages import language_named
 from local.voice.mind import Line, Prompt, tool_choice_of, tool_of
 from local.voice.protocol import Event, Item, ProtocolError
 from local.voice.session import Session, voice_name
@@ -36,7 +37,7 @@ class ResponseRequest:
         voice = output.get("voice") if isinstance(output, dict) else None
         return Manner(
             voice=voice_name(voice) if voice else session.voice,
-            language=session.language,
+            language=language_named(self._order(session)) or session.language,
             speed=session.speed,
         )
 
@@ -45,11 +46,16 @@ class ResponseRequest:
         choice = self.fields.get("tool_choice")
         return Prompt(
             instructions=session.instructions,
-            order=_order(str(self.fields.get("instructions") or ""), session.instructions),
+            order=self._order(session),
             lines=_lines(conversation),
             tools=tuple(tool_of(raw) for raw in (session.tools if tools is None else tools)),
             tool_choice=tool_choice_of(session.tool_choice if choice is None else choice),
         )
+
+    def _order(self, session: Session) -> str:
+        """The instructions of this reply; livekit-agents puts the session's before them."""
+        instructions = str(self.fields.get("instructions") or "")
+        return instructions.removeprefix(session.instructions).strip()
 
 
 def response_request(event: Event) -> ResponseRequest:
@@ -68,11 +74,6 @@ def response_request(event: Event) -> ResponseRequest:
         raise ProtocolError("choose audio or text", param="response.output_modalities")
     event_id = event.get("event_id")
     return ResponseRequest(fields, event_id if isinstance(event_id, str) else None)
-
-
-def _order(instructions: str, of_session: str) -> str:
-    """livekit-agents puts the session's instructions before those of a single reply."""
-    return instructions.removeprefix(of_session).strip() if of_session else instructions.strip()
 
 
 def _lines(conversation: Conversation) -> tuple[Line, ...]:

@@ -12,9 +12,10 @@ from pydantic import BaseModel, Field
 
 from local.voice.faults import SpeechFault
 from local.voice.http_errors import HttpError
+from local.voice.languages import language_of_model
 from local.voice.sentences import sentences_of
 from local.voice.services import Services
-from local.voice.session import language_of, voice_name
+from local.voice.session import voice_name
 from local.voice.speech import BYTES_PER_MS
 from local.voice.usage import SPOKEN_MS_PER_TOKEN, text_tokens
 from local.voice.voicebox import Manner
@@ -60,7 +61,7 @@ class SpeechRoute:
 
     async def _audio(self, wanted: SpeechRequest, fault: SpeechFault) -> AsyncIterator[bytes]:
         """PCM sentence by sentence."""
-        manner = Manner(voice_name(wanted.voice), language_of(wanted.model), wanted.speed)
+        manner = Manner(voice_name(wanted.voice), language_of_model(wanted.model), wanted.speed)
         for sentence in sentences_of(wanted.input):
             pcm = await self._services.voicebox.say(sentence, manner)
             if fault.garbage:

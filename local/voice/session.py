@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from local.voice.languages import language_of_model
 from local.voice.protocol import ProtocolError
 from local.voice.speech import SPEECH_RATE_HZ
 from local.voice.turn_taking import TurnDetection
@@ -16,17 +17,12 @@ INSTRUCTIONS_CHARS_MAX = 200_000
 # semantic_vad waits by meaning; here its eagerness only chooses how long a pause ends a turn.
 _PAUSE_MS_OF_EAGERNESS = {"low": 1000, "medium": 600, "auto": 600, "high": 400}
 
-# Languages that a model name may end in: "local-voice-de" speaks German.
-_LANGUAGES = frozenset(
-    "ar cs da de el en es et fa fi fr hi hu id it ja ko nb nl pl pt ro ru sv tr uk vi".split()
-)
-
 
 class Session:
     """Merged settings. `snapshot()` is what the client is told."""
 
     def __init__(self, *, session_id: str, model: str, language: str | None = None) -> None:
-        self.language = language or language_of(model)
+        self.language = language or language_of_model(model)
         self._settings: Settings = {
             "type": "realtime",
             "object": "realtime.session",
@@ -103,12 +99,6 @@ def voice_name(voice: object) -> str:
     if isinstance(voice, dict):
         voice = voice.get("id")
     return voice if isinstance(voice, str) and voice else DEFAULT_VOICE
-
-
-def language_of(model: str) -> str:
-    """The espeak language that a model name ends in, else English."""
-    suffix = model.replace(":", "-").rpartition("-")[2].lower()
-    return suffix if suffix in _LANGUAGES and suffix != "en" else "en-us"
 
 
 def turn_detection_of(setting: object) -> TurnDetection | None:

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 from local.voice.espeak import ESPEAK_RATE_HZ, EspeakVoice, espeak
+from local.voice.languages import ENGLISH, language_of_script
 from local.voice.resample import resample
 
 SPEECH_RATE_HZ = 24_000
@@ -45,10 +46,14 @@ class Speech:
 
 
 def synthesize(
-    text: str, voice: str = "caller", *, language: str = "en-us", speed: float = 1.0
+    text: str, voice: str = "caller", *, language: str = ENGLISH, speed: float = 1.0
 ) -> Speech:
-    """Speak `text`. Blocks about 2 ms for a second of speech; call it in a worker thread."""
-    chosen = espeak_voice(voice, language)
+    """
+    Speak `text`. Blocks about 2 ms for a second of speech; call it in a worker thread.
+
+    Text in a script of its own, such as Russian, is spoken in the language of that script.
+    """
+    chosen = espeak_voice(voice, language_of_script(text) or language)
     pcm = espeak().speak(text, chosen, speed=speed)
     return Speech(resample(pcm, source_hz=ESPEAK_RATE_HZ, target_hz=SPEECH_RATE_HZ))
 
@@ -56,7 +61,7 @@ def synthesize(
 def espeak_voice(voice: str, language: str) -> EspeakVoice:
     """The sound of a voice name, in a language; what is no language tag is English."""
     if not _LANGUAGE_TAG.fullmatch(language):
-        language = "en-us"
+        language = ENGLISH
     name = voice.lower()
     if name not in VOICES:
         known = sorted(VOICES)

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from local.voice.languages import ENGLISH
 from local.voice.speech import BYTES_PER_MS, synthesize
 from local.voice.stats import Stats
 
@@ -18,7 +19,7 @@ class Manner:
     """How something is said."""
 
     voice: str
-    language: str = "en-us"
+    language: str = ENGLISH
     speed: float = 1.0
 
 

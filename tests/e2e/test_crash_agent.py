@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -61,7 +62,7 @@ async def test_calls_of_a_killed_worker_are_closed_from_its_journal(rough: Stack
     print(f"killed worker: truth {truth_s:.2f} s, billed {check.seconds} s")
     assert result.end_reason == "agent_lost"
     assert (await call_row(rough, ann.call_id))["closed_by"] == "journal"
-    assert not set(left_behind) & set(journals(rough)), "a settled journal is removed"
+    await until(lambda: not set(left_behind) & set(journals(rough)), "the journal to be removed")
 
 
 async def test_a_lost_machine_costs_the_caller_nothing_it_did_not_hear(rough: Stack) -> None:
@@ -112,3 +113,10 @@ async def no_slots_offered(stack: Stack) -> None:
     while (health := await readiness(stack)) is None or health["agents"]["slots"] != 0:
         assert time.monotonic() < deadline, health
         await asyncio.sleep(0.2)
+
+
+async def until(condition: Callable[[], bool], what: str, *, timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        await asyncio.sleep(0.1)

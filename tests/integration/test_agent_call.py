@@ -46,7 +46,7 @@ def assert_billed_as_talked(seconds: int, caller: Caller) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_call_is_greeted_metered_to_the_second_and_closed_once(rig: Rig):
+async def test_a_call_is_greeted_metered_to_the_second_and_closed_once(rig: Rig) -> None:
     call = rig.plane.add(config())
     caller = await rig.ring(call)
     await asyncio.sleep(4.4)
@@ -65,7 +65,7 @@ async def test_a_call_is_greeted_metered_to_the_second_and_closed_once(rig: Rig)
 
 
 @pytest.mark.usefixtures("worker")
-async def test_exactly_the_credit_of_a_call_is_used_with_warning_and_goodbye(rig: Rig):
+async def test_exactly_the_credit_of_a_call_is_used_with_warning_and_goodbye(rig: Rig) -> None:
     call = rig.plane.add(config(), credit_seconds=27)
     caller = await rig.ring(call)
     await until(lambda: call.closed, deadline_s=45)
@@ -88,7 +88,7 @@ async def test_exactly_the_credit_of_a_call_is_used_with_warning_and_goodbye(rig
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_top_up_withdraws_the_warning_and_the_call_goes_on(rig: Rig):
+async def test_a_top_up_withdraws_the_warning_and_the_call_goes_on(rig: Rig) -> None:
     call = rig.plane.add(config(), credit_seconds=30)
     caller = await rig.ring(call)
     await until(lambda: "low_balance" in caller.notice_kinds)
@@ -103,7 +103,7 @@ async def test_a_top_up_withdraws_the_warning_and_the_call_goes_on(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_caller_who_never_joins_pays_nothing(rig: Rig):
+async def test_a_caller_who_never_joins_pays_nothing(rig: Rig) -> None:
     call = rig.plane.add(config(join_limit_s=2))
     await rig.dispatch(call)
     await until(lambda: call.closed)
@@ -111,7 +111,7 @@ async def test_a_caller_who_never_joins_pays_nothing(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_refused_start_leaves_no_agent_in_the_room(rig: Rig):
+async def test_a_refused_start_leaves_no_agent_in_the_room(rig: Rig) -> None:
     call = rig.plane.add(config())
     call.end_reason = "superseded"
     asked = len(rig.plane.requests)
@@ -125,7 +125,7 @@ async def test_a_refused_start_leaves_no_agent_in_the_room(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_silent_line_is_hung_up(rig: Rig):
+async def test_a_silent_line_is_hung_up(rig: Rig) -> None:
     call = rig.plane.add(config(silence_limit_s=3))
     caller = await rig.ring(call)
     await until(lambda: call.closed)
@@ -134,7 +134,7 @@ async def test_a_silent_line_is_hung_up(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_caller_removed_by_the_operator_pays_until_then(rig: Rig):
+async def test_a_caller_removed_by_the_operator_pays_until_then(rig: Rig) -> None:
     call = rig.plane.add(config())
     caller = await rig.ring(call)
     await asyncio.sleep(2.2)
@@ -149,7 +149,7 @@ async def test_a_caller_removed_by_the_operator_pays_until_then(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_deleted_room_ends_the_call(rig: Rig):
+async def test_a_deleted_room_ends_the_call(rig: Rig) -> None:
     call = rig.plane.add(config())
     caller = await rig.ring(call)
     async with rig.api() as livekit:
@@ -161,7 +161,7 @@ async def test_a_deleted_room_ends_the_call(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_caller_who_vanishes_and_comes_back_pays_no_gap(rig: Rig):
+async def test_a_caller_who_vanishes_and_comes_back_pays_no_gap(rig: Rig) -> None:
     call = rig.plane.add(config(rejoin_limit_s=30))
     async with rig.ring_from_process(call) as process:
         await asyncio.sleep(3.3)
@@ -183,7 +183,7 @@ async def test_a_caller_who_vanishes_and_comes_back_pays_no_gap(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_caller_who_vanishes_for_good_pays_for_what_was_heard(rig: Rig):
+async def test_a_caller_who_vanishes_for_good_pays_for_what_was_heard(rig: Rig) -> None:
     call = rig.plane.add(config(rejoin_limit_s=4))
     async with rig.ring_from_process(call) as process:
         await asyncio.sleep(3.6)
@@ -195,7 +195,7 @@ async def test_a_caller_who_vanishes_for_good_pays_for_what_was_heard(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_muted_caller_is_still_a_caller(rig: Rig):
+async def test_a_muted_caller_is_still_a_caller(rig: Rig) -> None:
     call = rig.plane.add(config())
     caller = await rig.ring(call)
     assert caller.microphone
@@ -208,7 +208,7 @@ async def test_a_muted_caller_is_still_a_caller(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_muted_caller_who_vanishes_pays_nothing_after_that(rig: Rig):
+async def test_a_muted_caller_who_vanishes_pays_nothing_after_that(rig: Rig) -> None:
     call = rig.plane.add(config(rejoin_limit_s=4))
     async with rig.ring_from_process(call, "muted") as process:
         await asyncio.sleep(3.6)
@@ -219,7 +219,7 @@ async def test_a_muted_caller_who_vanishes_pays_nothing_after_that(rig: Rig):
 
 
 @pytest.mark.usefixtures("worker")
-async def test_what_the_caller_interrupts_is_cut_where_it_was_cut(rig: Rig):
+async def test_what_the_caller_interrupts_is_cut_where_it_was_cut(rig: Rig) -> None:
     words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
     call = rig.plane.add(config(greeting=f'Say: "{words} {words} {words}"'))
     caller = await rig.ring(call)
@@ -235,7 +235,7 @@ async def test_what_the_caller_interrupts_is_cut_where_it_was_cut(rig: Rig):
     assert 10 < len(cut.text) < 2 * len(words)
 
 
-async def test_only_the_caller_may_change_the_configuration(rig: Rig, worker: Worker):
+async def test_only_the_caller_may_change_the_configuration(rig: Rig, worker: Worker) -> None:
     assert worker.worker_id
     call, locked = rig.plane.add(config()), rig.plane.add(config(instructions_locked=True))
     caller = await rig.ring(call)

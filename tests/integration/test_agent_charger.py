@@ -122,7 +122,7 @@ def write(
 
 async def test_a_call_is_reported_when_its_clock_starts_and_then_every_ten_seconds(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     call, clock = open_call(plane), HandClock()
     async with charging(journal, plane, clock):
         for second in range(22):
@@ -134,7 +134,7 @@ async def test_a_call_is_reported_when_its_clock_starts_and_then_every_ten_secon
 
 async def test_a_call_whose_clock_has_not_begun_is_not_reported(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     waiting, live = open_call(plane), open_call(plane)
     write(journal, 0, waiting.config.call_id, seconds=0, state=SlotState.WAITING)
     write(journal, 1, live.config.call_id, seconds=3)
@@ -143,7 +143,7 @@ async def test_a_call_whose_clock_has_not_begun_is_not_reported(
     assert waiting.settles == []
 
 
-async def test_all_calls_due_go_into_one_request(plane: FakeControlPlane, journal: Journal):
+async def test_all_calls_due_go_into_one_request(plane: FakeControlPlane, journal: Journal) -> None:
     calls = [open_call(plane) for _ in range(8)]
     for slot, call in enumerate(calls):
         write(journal, slot, call.config.call_id, seconds=slot)
@@ -154,7 +154,7 @@ async def test_all_calls_due_go_into_one_request(plane: FakeControlPlane, journa
     assert [call.settles for call in calls] == [[slot] for slot in range(8)]
 
 
-async def test_the_grant_is_handed_to_the_call(plane: FakeControlPlane, journal: Journal):
+async def test_the_grant_is_handed_to_the_call(plane: FakeControlPlane, journal: Journal) -> None:
     call = open_call(plane, credit_seconds=90)
     write(journal, 0, call.config.call_id, seconds=40)
     async with charging(journal, plane, HandClock()):
@@ -166,7 +166,7 @@ async def test_the_grant_is_handed_to_the_call(plane: FakeControlPlane, journal:
 
 async def test_in_the_final_minute_a_top_up_is_noticed_within_a_second(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     call = open_call(plane, credit_seconds=50)
     write(journal, 0, call.config.call_id, seconds=10)
     async with charging(journal, plane, SystemClock()):
@@ -180,7 +180,7 @@ async def test_in_the_final_minute_a_top_up_is_noticed_within_a_second(
 
 async def test_reports_go_on_as_a_heartbeat_while_a_call_is_paused(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     call, clock = open_call(plane), HandClock()
     write(journal, 0, call.config.call_id, seconds=12)
     async with charging(journal, plane, clock):
@@ -193,7 +193,7 @@ async def test_reports_go_on_as_a_heartbeat_while_a_call_is_paused(
 @pytest.mark.parametrize("fault", ["500", "lost"])
 async def test_an_unanswered_report_is_sent_again_and_counts_once(
     plane: FakeControlPlane, journal: Journal, fault: str
-):
+) -> None:
     call, clock = open_call(plane), HandClock()
     faults = iter([fault, fault])
     plane.fault = lambda route: next(faults, "") if route == "settle" else ""
@@ -210,7 +210,7 @@ async def test_an_unanswered_report_is_sent_again_and_counts_once(
 @pytest.mark.parametrize("faults", [[], ["500"], ["lost"], ["lost", "500", "lost"]])
 async def test_an_ended_call_is_closed_once_with_its_exact_seconds(
     plane: FakeControlPlane, journal: Journal, faults: list[str]
-):
+) -> None:
     call = open_call(plane)
     script = iter(faults)
     plane.fault = lambda route: next(script, "") if route == "close" else ""
@@ -233,7 +233,7 @@ async def test_an_ended_call_is_closed_once_with_its_exact_seconds(
 
 async def test_a_call_closed_by_somebody_else_is_told_how_it_ended(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     call = open_call(plane)
     call.seconds, call.end_reason = 5, "superseded"
     write(
@@ -254,7 +254,7 @@ async def test_a_call_closed_by_somebody_else_is_told_how_it_ended(
 
 async def test_a_fenced_call_is_told_to_stop_and_changes_nothing(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     call = open_call(plane)
     call.epoch = 2  # another agent has it now
     write(journal, 0, call.config.call_id, seconds=30, epoch=1)
@@ -274,7 +274,7 @@ async def test_a_fenced_call_is_told_to_stop_and_changes_nothing(
 
 async def test_the_calls_of_a_dead_cell_are_closed_from_the_journal_and_no_other(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     lost, waiting, alive = open_call(plane), open_call(plane), open_call(plane)
     write(journal, 0, lost.config.call_id, seconds=41)
     write(journal, 1, waiting.config.call_id, seconds=0, state=SlotState.WAITING)
@@ -290,7 +290,7 @@ async def test_the_calls_of_a_dead_cell_are_closed_from_the_journal_and_no_other
 
 async def test_a_control_plane_that_was_away_gets_every_number(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     call, clock = open_call(plane), HandClock()
     write(journal, 0, call.config.call_id, seconds=1)
     async with charging(journal, plane, clock):
@@ -307,7 +307,7 @@ async def test_a_control_plane_that_was_away_gets_every_number(
 
 async def test_a_rejected_credential_is_no_refusal_of_a_close(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     """A token that is being changed must not throw away the end of a call."""
     call = open_call(plane)
     write(
@@ -331,7 +331,7 @@ async def test_a_rejected_credential_is_no_refusal_of_a_close(
 
 async def test_a_restarted_charger_goes_on_where_the_last_one_was_killed(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     call = open_call(plane)
     write(journal, 0, call.config.call_id, seconds=10)
     async with charging(journal, plane, HandClock()):
@@ -343,7 +343,7 @@ async def test_a_restarted_charger_goes_on_where_the_last_one_was_killed(
 
 async def test_the_heartbeat_offers_what_ready_cells_can_hold(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     async with charging(journal, plane, SystemClock()):
         await until(lambda: plane.workers.get("w-1") == 0)
         journal.set_ready(1, ready=True)
@@ -354,7 +354,7 @@ async def test_the_heartbeat_offers_what_ready_cells_can_hold(
 
 async def test_a_slot_is_never_written_for_a_call_that_has_left_it(
     plane: FakeControlPlane, journal: Journal
-):
+) -> None:
     """The answer of a slow report arrives when the slot holds the next call."""
     first, second = open_call(plane), open_call(plane)
     plane.delay_s = 0.5
@@ -371,7 +371,7 @@ async def test_a_slot_is_never_written_for_a_call_that_has_left_it(
 
 async def test_the_dead_of_this_machine_are_buried_and_their_file_removed(
     plane: FakeControlPlane, tmp_path: Path
-):
+) -> None:
     live_call, ended_call = open_call(plane), open_call(plane)
     dead = Journal.create(tmp_path, worker_id="w-dead", cells=1, slots_per_cell=3)
     write(dead, 0, live_call.config.call_id, seconds=57)
@@ -397,7 +397,9 @@ async def test_the_dead_of_this_machine_are_buried_and_their_file_removed(
     assert live_call.closes[0].worker_id == "w-dead"
 
 
-async def test_a_batch_that_is_refused_ends_no_call(plane: FakeControlPlane, journal: Journal):
+async def test_a_batch_that_is_refused_ends_no_call(
+    plane: FakeControlPlane, journal: Journal
+) -> None:
     call = open_call(plane)
 
     write(journal, 0, call.config.call_id, seconds=6)

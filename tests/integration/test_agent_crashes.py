@@ -30,7 +30,9 @@ async def fault(rig: Rig, **faults: Any) -> None:
         (await client.post(f"{url}/faults", json=faults)).raise_for_status()
 
 
-async def test_a_killed_cell_ends_its_calls_with_the_journals_seconds_and_no_other(rig: Rig):
+async def test_a_killed_cell_ends_its_calls_with_the_journals_seconds_and_no_other(
+    rig: Rig,
+) -> None:
     first, second = rig.plane.add(config()), rig.plane.add(config())
     async with rig.worker(processes=2, AGENT_CALLS_PER_PROCESS="1") as worker:
         callers = [await rig.ring(first), await rig.ring(second)]
@@ -53,7 +55,7 @@ async def test_a_killed_cell_ends_its_calls_with_the_journals_seconds_and_no_oth
         assert second.end_reason == third.end_reason == "caller_hangup"
 
 
-async def test_when_the_whole_group_is_killed_the_next_one_closes_its_calls(rig: Rig):
+async def test_when_the_whole_group_is_killed_the_next_one_closes_its_calls(rig: Rig) -> None:
     call = rig.plane.add(config())
     async with rig.worker() as worker:
         caller = await rig.ring(call)
@@ -69,7 +71,7 @@ async def test_when_the_whole_group_is_killed_the_next_one_closes_its_calls(rig:
     await caller.leave()
 
 
-async def test_a_killed_charger_is_replaced_and_no_number_is_lost(rig: Rig):
+async def test_a_killed_charger_is_replaced_and_no_number_is_lost(rig: Rig) -> None:
     call = rig.plane.add(config())
     async with rig.worker() as worker:
         caller = await rig.ring(call)
@@ -82,7 +84,7 @@ async def test_a_killed_charger_is_replaced_and_no_number_is_lost(rig: Rig):
     assert caller.talked_s - 1 <= call.seconds <= math.ceil(caller.talked_s)
 
 
-async def test_a_call_goes_on_while_the_control_plane_is_away_and_settles_exactly(rig: Rig):
+async def test_a_call_goes_on_while_the_control_plane_is_away_and_settles_exactly(rig: Rig) -> None:
     call = rig.plane.add(config())
     async with rig.worker():
         caller = await rig.ring(call)
@@ -98,7 +100,7 @@ async def test_a_call_goes_on_while_the_control_plane_is_away_and_settles_exactl
     assert caller.talked_s - 1 <= call.seconds <= math.ceil(caller.talked_s)
 
 
-async def test_a_call_that_ends_while_the_control_plane_is_away_is_closed_later(rig: Rig):
+async def test_a_call_that_ends_while_the_control_plane_is_away_is_closed_later(rig: Rig) -> None:
     call = rig.plane.add(config())
     async with rig.worker() as worker:
         caller = await rig.ring(call)
@@ -115,7 +117,7 @@ async def test_a_call_that_ends_while_the_control_plane_is_away_is_closed_later(
     assert not list(rig.folder.glob("*.journal"))
 
 
-async def test_a_provider_that_fails_ends_the_call_at_its_cost(rig: Rig):
+async def test_a_provider_that_fails_ends_the_call_at_its_cost(rig: Rig) -> None:
     call = rig.plane.add(config())
     async with rig.worker():
         caller = await rig.ring(call)
@@ -132,7 +134,7 @@ async def test_a_provider_that_fails_ends_the_call_at_its_cost(rig: Rig):
     assert caller.rpcs[-1][1]["error"] == "provider_error"
 
 
-async def test_a_provider_that_is_back_soon_costs_the_caller_nothing_meanwhile(rig: Rig):
+async def test_a_provider_that_is_back_soon_costs_the_caller_nothing_meanwhile(rig: Rig) -> None:
     call = rig.plane.add(config())
     async with rig.worker():
         caller = await rig.ring(call)
@@ -151,7 +153,7 @@ async def test_a_provider_that_is_back_soon_costs_the_caller_nothing_meanwhile(r
     assert call.seconds <= math.ceil(caller.talked_s - gap_s + 0.5)
 
 
-async def test_draining_lets_calls_finish_and_a_second_signal_ends_them(rig: Rig):
+async def test_draining_lets_calls_finish_and_a_second_signal_ends_them(rig: Rig) -> None:
     finishing, ended = rig.plane.add(config()), rig.plane.add(config())
     async with rig.worker() as worker:
         callers = [await rig.ring(finishing), await rig.ring(ended)]
@@ -172,7 +174,7 @@ async def test_draining_lets_calls_finish_and_a_second_signal_ends_them(rig: Rig
     assert ended.seconds <= math.ceil(callers[1].talked_s)
 
 
-async def test_a_signal_to_the_whole_group_ends_no_call(rig: Rig):
+async def test_a_signal_to_the_whole_group_ends_no_call(rig: Rig) -> None:
     """A supervisor such as systemd signals every process of the service at once."""
     call = rig.plane.add(config())
     async with rig.worker() as worker:
@@ -186,7 +188,7 @@ async def test_a_signal_to_the_whole_group_ends_no_call(rig: Rig):
     assert call.end_reason == "caller_hangup"
 
 
-async def test_a_killed_livekit_server_ends_the_call_and_over_bills_nobody(rig: Rig):
+async def test_a_killed_livekit_server_ends_the_call_and_over_bills_nobody(rig: Rig) -> None:
     call = rig.plane.add(config(rejoin_limit_s=3))
     async with rig.worker():
         caller = await rig.ring(call)

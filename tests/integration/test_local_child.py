@@ -81,7 +81,9 @@ async def test_a_program_dies_with_its_parent_even_after_sigkill(
     with spawner(tmp_path, SPAWNER.replace("environment={}", "environment={}" + rights)) as parent:
         assert parent.stdout is not None
         sleeper = int(parent.stdout.readline())
-        assert await until(lambda: b"sleep" in Path(f"/proc/{sleeper}/cmdline").read_bytes())
+        assert await until(
+            lambda: Path(f"/proc/{sleeper}/cmdline").read_bytes().startswith(b"sleep")
+        )
         parent.kill()
     assert await until(lambda: not is_alive(sleeper))
 

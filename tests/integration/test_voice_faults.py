@@ -50,11 +50,13 @@ async def test_an_open_socket_can_be_dropped_at_once(voice: VoiceProcess) -> Non
     assert (await voice.get("/stats"))["connections_dropped"] == dropped + 1
 
 
-async def test_clearing_the_faults_spares_a_socket(voice: VoiceProcess) -> None:
+@pytest.mark.parametrize("after", [{}, {"drop_after_s": 60}])
+async def test_other_faults_spare_a_socket_from_those_before(
+    voice: VoiceProcess, after: dict[str, Any]
+) -> None:
     await voice.faults(drop_after_s=0.2)
     wire = await voice.open()
-    await voice.clear_faults()
-    await voice.faults(think_s=0.3)
+    await voice.faults(think_s=0.4, **after)
     await wire.order("Still here.")
     assert wire.transcript() == "Still here."
 

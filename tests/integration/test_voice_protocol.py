@@ -137,6 +137,16 @@ async def test_orders_are_said_word_for_word_at_any_time(voice: VoiceProcess) ->
     assert wire.transcript() == words
 
 
+async def test_quotes_in_the_session_s_instructions_are_no_order(voice: VoiceProcess) -> None:
+    wire = await voice.open()
+    await wire.send("session.update", session={"instructions": 'Never say: "secret".'})
+    await wire.send("conversation.item.create", item=typed("tell me a joke"))
+    instructions = 'Never say: "secret".\nBe funny.'
+    await wire.send("response.create", response={"instructions": instructions})
+    await wire.until("response.done")
+    assert wire.transcript() == JOKE
+
+
 async def test_audio_runs_ahead_of_its_listener_but_not_all_at_once(voice: VoiceProcess) -> None:
     wire = await voice.open()
     await wire.send("conversation.item.create", item=typed("count to twenty"))

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -15,7 +16,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
-def journal(tmp_path: Path):
+def journal(tmp_path: Path) -> Iterator[Journal]:
     journal = Journal.create(tmp_path, worker_id="w-1", cells=2, slots_per_cell=3)
     yield journal
     journal.close()
@@ -50,7 +51,7 @@ def test_a_watermark_comes_back_as_it_was_written(
     generation: int,
     state: SlotState,
     reason: int,
-):
+) -> None:
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal.create(folder, worker_id="w", cells=1, slots_per_cell=2)
     mark = Watermark(call_id, epoch, seconds, generation, state, reason)
@@ -68,14 +69,14 @@ def test_an_answer_comes_back_as_it_was_written(
     final: bool,  # noqa: FBT001
     fenced: bool,  # noqa: FBT001
     closed: bool,  # noqa: FBT001
-):
+) -> None:
     answer = Answer(uuid4(), 3, 120, 60, final, fenced, closed, end_code=9)
     journal.write_answer(5, answer)
     assert journal.answer(5) == answer
     assert journal.answer(4) is None
 
 
-def test_a_torn_watermark_is_replaced_by_what_was_confirmed(journal: Journal):
+def test_a_torn_watermark_is_replaced_by_what_was_confirmed(journal: Journal) -> None:
     call_id = uuid4()
     journal.write_watermark(2, live(call_id, seconds=33))
     journal.write_answer(2, Answer(call_id, 1, granted_seconds=60, settled_seconds=30))
@@ -86,14 +87,14 @@ def test_a_torn_watermark_is_replaced_by_what_was_confirmed(journal: Journal):
     assert mark.generation != journal.generation(0)  # nobody's: it is closed as a dead call
 
 
-def test_a_torn_watermark_without_any_answer_is_not_made_up(journal: Journal):
+def test_a_torn_watermark_without_any_answer_is_not_made_up(journal: Journal) -> None:
     journal.write_watermark(2, live(uuid4()))
     tear(journal, slot=2, at=3)
     assert journal.watermark(2) is None
 
 
 @pytest.mark.parametrize("at", range(32, 64, 5))
-def test_a_torn_answer_counts_as_none(journal: Journal, at: int):
+def test_a_torn_answer_counts_as_none(journal: Journal, at: int) -> None:
     call_id = uuid4()
     journal.write_watermark(1, live(call_id))
     journal.write_answer(1, Answer(call_id, 1, 60, 10, closed=True))
@@ -102,7 +103,9 @@ def test_a_torn_answer_counts_as_none(journal: Journal, at: int):
     assert not journal.is_settled(1)
 
 
-def test_a_slot_is_settled_only_when_the_close_of_its_own_call_was_answered(journal: Journal):
+def test_a_slot_is_settled_only_when_the_close_of_its_own_call_was_answered(
+    journal: Journal,
+) -> None:
     call_id = uuid4()
     assert journal.is_settled(0)
     journal.write_watermark(0, live(call_id))
@@ -116,7 +119,7 @@ def test_a_slot_is_settled_only_when_the_close_of_its_own_call_was_answered(jour
     assert journal.is_settled(0)
 
 
-def test_burying_a_cell_changes_its_generation_and_readiness_only(journal: Journal):
+def test_burying_a_cell_changes_its_generation_and_readiness_only(journal: Journal) -> None:
     journal.set_ready(0, ready=True)
     journal.set_ready(1, ready=True)
     journal.bury(1)
@@ -124,7 +127,7 @@ def test_burying_a_cell_changes_its_generation_and_readiness_only(journal: Journ
     assert (journal.generation(1), journal.is_ready(1)) == (1, False)
 
 
-def test_the_mode_is_seen_by_every_process(journal: Journal):
+def test_the_mode_is_seen_by_every_process(journal: Journal) -> None:
     def child() -> None:
         journal.set_mode(Mode.DRAINING)
 
@@ -134,11 +137,11 @@ def test_the_mode_is_seen_by_every_process(journal: Journal):
     assert journal.mode is Mode.DRAINING
 
 
-def test_a_living_group_cannot_be_adopted(journal: Journal):
+def test_a_living_group_cannot_be_adopted(journal: Journal) -> None:
     assert Journal.adopt(journal.path) is None
 
 
-def test_a_journal_belongs_to_its_group_until_the_last_process_is_gone(tmp_path: Path):
+def test_a_journal_belongs_to_its_group_until_the_last_process_is_gone(tmp_path: Path) -> None:
     """The lock is inherited: a supervisor killed before its children does not free it."""
     read_end, write_end = os.pipe()
     supervisor = os.fork()
@@ -156,7 +159,7 @@ def test_a_journal_belongs_to_its_group_until_the_last_process_is_gone(tmp_path:
     adopted.remove()
 
 
-def test_what_a_killed_process_wrote_last_is_there(tmp_path: Path):
+def test_what_a_killed_process_wrote_last_is_there(tmp_path: Path) -> None:
     call_id = uuid4()
     wrote = FORK.Event()
 
@@ -179,7 +182,7 @@ def test_what_a_killed_process_wrote_last_is_there(tmp_path: Path):
     adopted.remove()
 
 
-def test_a_reader_never_sees_a_half_written_record(tmp_path: Path):
+def test_a_reader_never_sees_a_half_written_record(tmp_path: Path) -> None:
     """Two records written in turn as fast as possible: every read is one of the two."""
     journal = Journal.create(tmp_path, worker_id="w-3", cells=1, slots_per_cell=1)
     marks = [
@@ -204,28 +207,28 @@ def test_a_reader_never_sees_a_half_written_record(tmp_path: Path):
     journal.remove()
 
 
-def test_a_file_that_is_no_journal_is_refused(tmp_path: Path):
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.journal"
     path.write_bytes(b"\0" * 8192)
     with pytest.raises(ValueError, match="not a journal"):
         Journal.adopt(path)
 
 
-def test_a_file_of_the_wrong_size_is_refused(tmp_path: Path, journal: Journal):
+def test_a_file_of_the_wrong_size_is_refused(tmp_path: Path, journal: Journal) -> None:
     path = tmp_path / "short.journal"
     path.write_bytes(journal.path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="not a journal"):
         Journal.adopt(path)
 
 
-def test_an_empty_file_is_refused(tmp_path: Path):
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.journal"
     path.touch()
     with pytest.raises(ValueError, match="not a journal"):
         Journal.adopt(path)
 
 
-def test_a_journal_that_vanished_is_nobodys(tmp_path: Path):
+def test_a_journal_that_vanished_is_nobodys(tmp_path: Path) -> None:
     assert Journal.adopt(tmp_path / "gone.journal") is None
 
 

@@ -14,9 +14,7 @@ SHORT_S = st.floats(min_value=0.0, max_value=40.0, allow_nan=False)
 class AnyCall(RuleBasedStateMachine):
     """Random pauses, late findings, grants and ticks against a model that adds up intervals."""
 
-    @initialize(
-        base=st.integers(0, 500), granted=st.integers(0, 700), final=st.booleans()
-    )
+    @initialize(base=st.integers(0, 500), granted=st.integers(0, 700), final=st.booleans())
     def begin(self, base: int, granted: int, final: bool):  # noqa: FBT001
         self.base = base
         self.now_s = 1000.0
@@ -28,19 +26,19 @@ class AnyCall(RuleBasedStateMachine):
         self.cues: list[Cue] = []
 
     @rule(step_s=SHORT_S)
-    def time_passes(self, step_s: float):
+    def time_passes(self, step_s: float) -> None:
         if self.meter.state is MeterState.RUNNING:
             self.running_s += step_s
         self.now_s += step_s
 
     @rule()
-    def start(self):
+    def start(self) -> None:
         if self.begun_s is None:
             self.begun_s = self.now_s
         self.meter.start(self.now_s)
 
     @rule(late_s=st.floats(0.0, 5.0))
-    def pause(self, late_s: float):
+    def pause(self, late_s: float) -> None:
         """Noticed `late_s` after it happened: only that much is not counted."""
         if self.meter.state is MeterState.RUNNING:
             running_before = self.running_s
@@ -52,7 +50,7 @@ class AnyCall(RuleBasedStateMachine):
         return self.now_s - self.meter._running_since_s
 
     @rule()
-    def resume(self):
+    def resume(self) -> None:
         self.meter.resume(self.now_s)
 
     @rule(more=st.integers(-100, 100), final=st.booleans())
@@ -61,7 +59,7 @@ class AnyCall(RuleBasedStateMachine):
         self.meter.extend(granted_seconds=self.granted, final_unit=final)
 
     @rule(back_s=st.floats(0.0, 3.0))
-    def tick(self, back_s: float):
+    def tick(self, back_s: float) -> None:
         """Also with a time a little in the past, as proof of the caller's presence may be."""
         tick = self.meter.tick(self.now_s - back_s)
         if tick.cue:
@@ -74,15 +72,15 @@ class AnyCall(RuleBasedStateMachine):
         self.shown = tick.seconds
 
     @invariant()
-    def never_above_the_grant(self):
+    def never_above_the_grant(self) -> None:
         assert self.meter.seconds <= self.granted
 
     @invariant()
-    def never_more_than_the_time_since_it_began(self):
+    def never_more_than_the_time_since_it_began(self) -> None:
         since_s = 0.0 if self.begun_s is None else self.now_s - self.begun_s
         assert self.meter.seconds - self.base <= since_s + 1
 
-    def teardown(self):
+    def teardown(self) -> None:
         seconds = self.meter.finish(self.now_s)
         assert self.shown <= seconds <= self.granted
         counted = max(self.shown, min(self.base + math.ceil(self.running_s), self.granted))
@@ -99,7 +97,7 @@ TestAnyCall = AnyCall.TestCase
 )
 def test_a_final_grant_ends_in_order_and_exactly_at_its_last_second(
     granted: int, steps: list[float]
-):
+) -> None:
     running = Meter(base_seconds=0, granted_seconds=granted, final_unit=True)
     running.start(0.0)
     now_s, cues = 0.0, []
@@ -118,7 +116,7 @@ def test_a_final_grant_ends_in_order_and_exactly_at_its_last_second(
 
 
 @given(cuts=st.lists(st.floats(0.0, 100.0), max_size=20), end_s=st.floats(0.0, 100.0))
-def test_how_often_it_is_asked_changes_nothing(cuts: list[float], end_s: float):
+def test_how_often_it_is_asked_changes_nothing(cuts: list[float], end_s: float) -> None:
     asked = Meter(base_seconds=0, granted_seconds=1000, final_unit=False)
     quiet = Meter(base_seconds=0, granted_seconds=1000, final_unit=False)
     asked.start(0.0)

@@ -9,11 +9,11 @@ from local.voice import voicebox
 from local.voice.conversation import ITEMS_MAX, Conversation, client_item
 from local.voice.faults import Faults, FaultSet
 from local.voice.input_audio import KEPT_MS_MAX, InputAudio
+from local.voice.languages import language_named, language_of_model, language_of_script
 from local.voice.pacing import pause_s, spread
 from local.voice.protocol import ProtocolError, message_item
 from local.voice.resample import resample
 from local.voice.sentences import SENTENCE_CHARS_MAX, SentenceBuffer, sentences_of
-from local.voice.session import language_of
 from local.voice.speech import BYTES_PER_MS, espeak_voice, synthesize
 from local.voice.stats import Stats
 from local.voice.voicebox import Manner, Voicebox
@@ -168,11 +168,20 @@ def test_a_language_espeak_does_not_know_is_spoken_as_english() -> None:
 
 
 def test_a_model_name_can_end_in_a_language() -> None:
-    assert language_of("local-voice-de") == "de"
-    assert language_of("local-voice:pt") == "pt"
-    assert language_of("gpt-realtime") == "en-us"
+    assert language_of_model("local-voice-de") == "de"
+    assert language_of_model("local-voice:pt") == "pt"
+    assert language_of_model("gpt-realtime") == "en-us"
     english = synthesize("Die Zeit ist um.", language="en-us").duration_s
     assert synthesize("Die Zeit ist um.", language="de").duration_s != pytest.approx(english, 0.02)
+
+
+def test_a_language_can_be_named_or_shown_by_its_script() -> None:
+    assert language_named('Greet the caller in German, for example: "Hallo"') == "de"
+    assert language_named("Greet the caller in a friendly way.") is None
+    assert language_of_script("Привет, как дела?") == "ru"
+    assert language_of_script("日本語です") == "ja"
+    assert language_of_script("你好") == "cmn"
+    assert language_of_script("Grüß Gott, señor") is None
 
 
 def test_a_wave_of_unknown_length_is_read_to_its_end() -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from agent.phrases import spoken
+from control_plane.greetings import LANGUAGES, greeting_in
 from local.voice.mind import Line, Prompt, Sentence, Tool, ToolCall, Utterance
 from local.voice.persona import FALLBACK, GREETING, PHRASES, TOPICS, ordered_words, topic_of
 from local.voice.scripted import DONE, STILL_HERE, ScriptedMind
@@ -75,6 +77,19 @@ def test_some_answers_are_long_enough_to_be_interrupted() -> None:
 )
 def test_quoted_orders_are_found(instructions: str, said: str | None) -> None:
     assert ordered_words(instructions) == said
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_the_greetings_of_the_control_plane_are_understood(language: str) -> None:
+    greeting = greeting_in(language)
+    words = ordered_words(greeting)
+    assert words
+    assert greeting.endswith(f'"{words}"')
+
+
+def test_the_sentences_of_the_agent_are_understood() -> None:
+    for language in ("en", "de", "xx"):
+        assert ordered_words(spoken("Your time is up.", language)) == "Your time is up."
 
 
 async def test_an_order_comes_before_everything_else() -> None:
