@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from livekit import rtc
 from livekit.agents import Agent
 from livekit.plugins.openai.realtime import RealtimeSession
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from shared.call_protocol import CallConfig
 from shared.log import get_logger
@@ -29,7 +29,7 @@ class ConfigUpdate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     instructions: str = Field(default="", max_length=INSTRUCTIONS_MAX)
-    max_output_tokens: int | str | None = None
+    max_output_tokens: StrictInt | str | None = None
     model: str = ""
     temperature: float | None = None
     voice: str = ""

@@ -99,7 +99,8 @@ class Journal:
         self.path = path
         self._fd = fd
         self._map = mmap.mmap(fd, os.fstat(fd).st_size)
-        magic, self.cells, self.slots_per_cell, worker_id = _HEADER.unpack_from(self._map, 0)
+        magic, cells, slots_per_cell, worker_id = _HEADER.unpack_from(self._map, 0)
+        self.cells, self.slots_per_cell = int(cells), int(slots_per_cell)
         size = HEADER_BYTES + self.cells * self.slots_per_cell * SLOT_BYTES
         if magic != MAGIC or size != len(self._map) or self.cells > CELLS_MAX:
             self._map.close()
@@ -130,8 +131,11 @@ class Journal:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+        if not _lock_existing(fd):
+            os.close(fd)
+            return None
         try:
-            return cls(path, fd) if _lock_existing(fd) else _give_up(fd)
+            return cls(path, fd)
         except (ValueError, struct.error) as problem:
             os.close(fd)
             raise ValueError("not a journal of this version") from problem
@@ -154,7 +158,8 @@ class Journal:
         _MODE.pack_into(self._map, _MODE_AT, mode)
 
     def generation(self, cell: int) -> int:
-        return int(_CELL.unpack_from(self._map, _CELLS_AT + cell * _CELL.size)[0])
+        generation, _ready = _CELL.unpack_from(self._map, _CELLS_AT + cell * _CELL.size)
+        return int(generation)
 
     def is_ready(self, cell: int) -> bool:
         return bool(_CELL.unpack_from(self._map, _CELLS_AT + cell * _CELL.size)[1])
@@ -283,7 +288,3 @@ def _lock_existing(fd: int) -> bool:
     except BlockingIOError:
         return False
     return os.fstat(fd).st_nlink > 0
-
-
-def _give_up(fd: int) -> None:
-    os.close(fd)

@@ -33,7 +33,7 @@ LOOP_S = 0.05
 RESTART_AFTER_S = 0.1  # a crashed cell comes back at once,
 RESTART_MAX_S = 30.0  # but one that cannot live does not burn the machine
 HEALTHY_AFTER_S = 10.0  # a child that lived this long did not fail to start
-FATAL_FAILURES = 5  # starts in a row without a healthy child: wrong configuration, not bad luck
+FATAL_FAILURES = 4  # starts in a row without a healthy child: wrong configuration, not bad luck
 ENDING_MAX_S = 15.0  # how long cells may take to end their calls when told to
 DELIVERY_MAX_S = 20.0  # how long the charger may then take; what remains is in the journal
 EXIT_FATAL = 1
@@ -161,7 +161,7 @@ class Supervisor:
             return
         was_healthy = now_s - child.started_s >= HEALTHY_AFTER_S
         child.failures = 0 if was_healthy else child.failures + 1
-        delay_s = min(RESTART_AFTER_S * 4**child.failures, RESTART_MAX_S)
+        delay_s = min(RESTART_AFTER_S * 3**child.failures, RESTART_MAX_S)
         child.start_at_s = now_s + delay_s
         log.error("child_died", kind=child.role.value, exit_code=code, retry_after_s=delay_s)
 

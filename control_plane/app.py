@@ -8,17 +8,18 @@ Everything real is built here, once, and handed down. No other module makes a cl
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 import httpx2
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from billing.receipt_keys import BadReceiptKeys, ReceiptKeys
 from control_plane.accounts import AccountDirectory
 from control_plane.auth import SessionVerifier
 from control_plane.background import Background
@@ -34,10 +35,12 @@ from control_plane.routes import (
     dev_session,
     health,
     livekit_webhook,
+    prices,
     usage_events,
     voices,
 )
 from control_plane.routes.page import page_router
+from control_plane.routes.receipts import receipts_router
 from control_plane.sentry import configure_sentry
 from control_plane.services import Services
 from control_plane.settings import WebSettings
@@ -61,7 +64,10 @@ def create_app() -> FastAPI:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     configure_sentry(settings)
-    return build_app(settings, clock=SystemClock())
+    try:
+        return build_app(settings, clock=SystemClock())
+    except BadReceiptKeys as error:
+        raise SystemExit(f"The web process cannot start. RECEIPT_SIGNING_KEYS: {error}") from None
 
 
 def _read_settings() -> WebSettings:
@@ -93,14 +99,21 @@ def build_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     )
     app.add_middleware(RequestBoundary, clock=clock)
     register_error_handlers(app)
-    for module in (agent_calls, calls, balances, voices, usage_events, livekit_webhook, health):
-        app.include_router(module.router)
-    if settings.local_dev:
-        app.include_router(dev_session.router)
-    app.include_router(
-        page_router(WEB_ROOT, livekit_url=settings.browser_url, local=settings.local_dev)
-    )
+    for router in _routers(settings):
+        app.include_router(router)
     return app
+
+
+def _routers(settings: WebSettings) -> Iterator[APIRouter]:
+    """All routes; the busiest first, because they are tried in this order."""
+    for module in (agent_calls, calls, balances, voices, usage_events, prices):
+        yield module.router
+    yield receipts_router(ReceiptKeys.of(settings))
+    yield livekit_webhook.router
+    yield health.router
+    if settings.local_dev:
+        yield dev_session.router
+    yield page_router(WEB_ROOT, livekit_url=settings.browser_url, local=settings.local_dev)
 
 
 @asynccontextmanager

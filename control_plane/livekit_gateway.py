@@ -125,6 +125,8 @@ class LiveKitGateway:
 
     async def send_notice(self, room_name: str, notice: Notice) -> None:
         """Tell the caller something in words; lost when nobody is in the room."""
+        if not await self.participants(room_name):
+            return  # the server would look for the room for 3 s, and then call it unavailable
         request = api.SendDataRequest(
             room=room_name,
             data=notice.model_dump_json().encode(),
@@ -133,7 +135,7 @@ class LiveKitGateway:
             topic=TOPIC_NOTICE,
             nonce=secrets.token_bytes(NONCE_BYTES),
         )
-        async with _answered(missing_is_fine=True):
+        async with _answered():
             await self._api.room.send_data(request)
 
     async def ping(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from control_plane.http_errors import DATABASE_AWAY
+from control_plane.pulse import take_pulse
 from control_plane.services import Services
 from control_plane.workers import capacity
 from shared.db import transaction
@@ -30,6 +31,11 @@ async def probe_all(services: Services) -> dict[str, State]:
     # The workers are counted in the database, so that answer tells of both.
     postgres = {"status": "down" if agents["status"] == "down" and "slots" not in agents else "ok"}
     return {"postgres": postgres, "redis": redis, "livekit": livekit, "agents": agents}
+
+
+async def probe_books(services: Services) -> State:
+    """Refresh the gauges of the books and of the agents."""
+    return await _probe(lambda: _books(services))
 
 
 async def _probe(look: Callable[[], Coroutine[Any, Any, State]]) -> State:
@@ -65,6 +71,11 @@ async def _agents(services: Services) -> State:
         "workers": now.workers,
         "openCalls": now.open_calls,
     }
+
+
+async def _books(services: Services) -> State:
+    await take_pulse(services.pool)
+    return await _agents(services)
 
 
 async def _livekit(services: Services) -> State:

@@ -61,9 +61,9 @@ def _call_parts(body: dict[str, Any]) -> Iterator[str]:
     yield _facts(_call_facts(body))
     yield "<h2>Billed</h2>"
     yield _table(("From", "To", "Credits", "How we know"), _segment_rows(body["segments"]))
+    yield f'<p class="formula">{escape(body["formula"])}</p>'
     yield "<h2>Free</h2>"
     yield _table(("At", "Lasted", "Why"), _free_rows(body["free"]))
-    yield f'<p class="formula">{escape(body["formula"])}</p>'
 
 
 def _call_facts(body: dict[str, Any]) -> Iterator[tuple[str, str]]:

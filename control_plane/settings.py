@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from billing.receipt_keys import ReceiptKeySettings
 from billing.settings import ChargingSettings
 from shared.settings import (
     EnvironmentSettings,
@@ -61,6 +62,7 @@ class WebSettings(
     SessionSettings,
     CallSettings,
     ChargingSettings,
+    ReceiptKeySettings,
 ):
     """What the web process composes."""
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": "start a stack, place a call, check its bill, stop (make call)",
     "setup": "build and fetch what the stack and the tests need",
     "chaos": "kill everything and compare the books with the truth (make chaos)",
+    "load": "many simulated callers, a report of times and money (make load)",
     "bench": "measure beside anchors in one run (make bench)",
     "postgres": "serve the data folder of a stopped stack or a failed test",
 }

@@ -7,6 +7,8 @@ Standard library only. uv does the work, because it checks every hash and is don
 comes from PyPI by the hashes of the same lock file, so nothing has to be installed before.
 """
 
+from __future__ import annotations  # so that an old Python gets as far as our message
+
 import os
 import re
 import shutil

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
-from control_plane.probes import probe_all
+from control_plane.probes import probe_all, probe_books
 from control_plane.services import CurrentServices
 
 router = APIRouter(include_in_schema=False)
@@ -33,6 +33,7 @@ async def readyz(services: CurrentServices) -> JSONResponse:
 
 
 @router.get("/metrics")
-async def metrics_text() -> Response:
-    """Prometheus text; no label names a person or a call."""
+async def metrics_text(services: CurrentServices) -> Response:
+    """Prometheus text; no label names a person or a call. Without a database, older gauges."""
+    await probe_books(services)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

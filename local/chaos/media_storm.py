@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
+
 from local.api_client import ApiRefused
 from local.call_plan import CallPlan, usual_lines
 from local.call_result import CallResult
@@ -30,7 +32,12 @@ PROCESSES = ("web", "postgres", "jobs", "redis")
 RARE = ("livekit", "agent")  # these end every call, so they come seldom
 RARE_SHARE = 0.2
 REFUSED_PAUSE_S = 1.0
+SETTLE_MAX_S = 120.0  # the promise: no hold is left two minutes after the end
 _CLOCK = SystemClock()
+
+_OPEN = "select count(*) from call_sessions where state in ('authorized', 'active')"
+_BILLS = "select id, seconds, end_reason from call_sessions"
+_VIOLATIONS = "select invariant, key from invariant_violations limit 20"
 
 
 class _Stopwatch(SilentListener):
@@ -64,6 +71,7 @@ class MediaStorm:
     calls: list[TimedCall] = field(default_factory=list)
     turned_away: Counter[str] = field(default_factory=Counter)
     agent_deaths_s: list[float] = field(default_factory=list)
+    bills: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     async def run(self) -> "MediaReport":
         self._rng = random.Random(self.seed)
@@ -76,7 +84,25 @@ class MediaStorm:
         for process in (*PROCESSES, *RARE):
             if process not in self.stack.pids:
                 await self.stack.start_process(process)
-        return self._report()
+        wrong = await self.settle()
+        return self._report(wrong)
+
+    async def settle(self) -> list[str]:
+        """Wait until every call has closed, take their bills; what is wrong with the books."""
+        connection = await asyncpg.connect(self.stack.database_url)
+        try:
+            async with asyncio.timeout(SETTLE_MAX_S):
+                while await connection.fetchval(_OPEN):
+                    await asyncio.sleep(0.5)
+        except TimeoutError:
+            return [f"{await connection.fetchval(_OPEN)} calls never closed"]
+        else:
+            rows = await connection.fetch(_BILLS)
+            self.bills = {str(row["id"]): (row["seconds"], row["end_reason"]) for row in rows}
+            found = await connection.fetch(_VIOLATIONS)
+            return [f"invariant {row['invariant']}: {row['key']}" for row in found]
+        finally:
+            await connection.close()
 
     async def _one_caller(self) -> None:
         while self._placed < self.calls_total:
@@ -127,10 +153,12 @@ class MediaStorm:
             os.kill(self._rng.choice(children), signal.SIGKILL)
             self._saboteur.note("agent cell")
 
-    def _report(self) -> "MediaReport":
+    def _report(self, wrong: list[str]) -> "MediaReport":
         report = MediaReport(blows=self._saboteur.counts, turned_away=self.turned_away)
+        report.broken += wrong
         for call in self.calls:
-            report.add(call, self.agent_deaths_s)
+            billed, reason = self.bills.get(call.result.call_id or "", (0, "never closed"))
+            report.add(call, billed, reason, self.agent_deaths_s)
         return report
 
 
@@ -148,14 +176,10 @@ class MediaReport:
     reasons: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
-    def add(self, call: TimedCall, agent_deaths_s: list[float]) -> None:
-        result = call.result
-        reason = result.end_reason or "unsettled"
-        truth_s = result.talked_s
+    def add(self, call: TimedCall, billed: int, reason: str, agent_deaths_s: list[float]) -> None:
+        truth_s = call.result.talked_s
         if reason == "agent_lost":
-            deaths = [at for at in agent_deaths_s if call.first_s < at < call.last_s]
-            truth_s = max(deaths) - call.first_s if deaths else truth_s
-        billed = result.billed_s or 0
+            truth_s = _until_death(call, billed, agent_deaths_s)
         self.calls += 1
         self.talked_s += truth_s
         self.billed_s += billed
@@ -164,7 +188,20 @@ class MediaReport:
         worst = max(self.under_max_s.get(reason, 0.0), truth_s - billed)
         self.under_max_s[reason] = worst
         if billed > math.ceil(truth_s):
-            self.broken.append(f"{result.call_id} ({reason}): {billed} s for {truth_s:.2f} s")
+            self.broken.append(f"{call.result.call_id} ({reason}): {billed} s for {truth_s:.2f} s")
+
+
+def _until_death(call: TimedCall, billed: int, agent_deaths_s: list[float]) -> float:
+    """
+    Seconds from the first sound to the blow that hit this call.
+
+    Which process held it is not known here: it is the first blow that the bill does not outlast.
+    """
+    spans = sorted(at - call.first_s for at in agent_deaths_s if call.first_s < at < call.last_s)
+    for span_s in spans:
+        if billed <= math.ceil(span_s):
+            return span_s
+    return spans[-1] if spans else call.result.talked_s
 
 
 def children_of(pid: int) -> list[int]:

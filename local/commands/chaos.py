@@ -5,9 +5,11 @@ import logging
 import os
 import secrets
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from local.chaos.fault_proxy import FaultProxy
+from local.chaos.media_storm import MediaStorm
 from local.chaos.saboteur import Saboteur
 from local.chaos.truth import Verdict
 from local.chaos.virtual_storm import VirtualStorm, settle_times_s
@@ -27,9 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(options: argparse.Namespace) -> int:
     configure_logging("chaos", json=False, level=logging.ERROR)
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)  # it reports every blow at length
     seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
     progress(f"chaos with seed {seed}")
-    broken = await _virtual(seed, options.virtual_calls)
+    broken = await _virtual(seed, options.virtual_calls) if options.virtual_calls else []
+    if options.media_calls:
+        broken += await _media(seed, options.media_calls, options.callers)
     print("books are right" if not broken else "\n".join(broken[:20]))
     print(f"replay with --seed {seed}")
     return 1 if broken else 0
@@ -50,6 +55,27 @@ async def _virtual(seed: int, calls: int) -> list[str]:
             return verdict.broken
 
 
+async def _media(seed: int, calls: int, callers: int) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        started = Stack.start(data_dir=Path(folder), environment=os.environ, log=progress)
+        async with started as stack:
+            storm = MediaStorm(stack, seed=seed, calls_total=calls, callers=callers)
+            report = await storm.run()
+    print(f"\nmedia calls      {report.calls:,} answered")
+    print(f"seconds heard    {report.talked_s:,.0f}")
+    print(f"seconds billed   {report.billed_s:,}")
+    print(f"worst over       {report.over_max_s:.2f} s")
+    for reason, under_s in sorted(report.under_max_s.items()):
+        print(f"  {reason:22} {report.reasons[reason]:4,} calls, worst under {under_s:.2f} s")
+    print(f"killed           {_counted(report.blows)}")
+    print(f"turned away      {_counted(report.turned_away) or 'nobody'}")
+    return report.broken
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{n:,} x {kind}" for kind, n in sorted(counts.items()))
+
+
 def _print_virtual(
     verdict: Verdict, saboteur: Saboteur, proxy: FaultProxy, times: dict[str, float]
 ) -> None:
@@ -60,9 +86,7 @@ def _print_virtual(
     for fate, under_s in sorted(verdict.under_max_s.items()):
         count = verdict.fates[fate]
         print(f"  {fate:22} {count:6,} calls, worst under {under_s:.2f} s")
-    blows = ", ".join(f"{n} x {kind}" for kind, n in sorted(saboteur.counts.items()))
-    print(f"killed           {blows}")
-    faults = ", ".join(f"{n:,} {kind}" for kind, n in sorted(proxy.done.items()))
-    print(f"network          {faults}")
+    print(f"killed           {_counted(saboteur.counts)}")
+    print(f"network          {_counted(proxy.done)}")
     for kind, took_s in sorted(times.items()):
         print(f"settled after    {kind}: {took_s:.1f} s at most (real time)")

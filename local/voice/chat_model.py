@@ -1,6 +1,7 @@
 """Any OpenAI-compatible chat model as a Mind."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from openai import APIError, AsyncOpenAI
@@ -28,36 +29,37 @@ class ChatModelMind:
             base_url=base_url, api_key=api_key, timeout=TIMEOUT_S, max_retries=RETRIES_MAX
         )
 
-    async def reply(self, prompt: Prompt) -> AsyncIterator[Utterance]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Utterance, None]:
         ordered = ordered_words(prompt.order)
         if ordered:  # exact words are not left to a model
             for sentence in sentences_of(ordered):
                 yield Sentence(sentence)
             return
         try:
-            async for utterance in self._ask(prompt):
-                yield utterance
+            async with aclosing(self._ask(prompt)) as utterances:
+                async for utterance in utterances:
+                    yield utterance
         except APIError as error:
             raise MindFailed(str(error.code or "server_error")) from error
 
     async def aclose(self) -> None:
         await self._client.close()
 
-    async def _ask(self, prompt: Prompt) -> AsyncIterator[Utterance]:
+    async def _ask(self, prompt: Prompt) -> AsyncGenerator[Utterance, None]:
         buffer = SentenceBuffer()
         calls: dict[int, list[str]] = {}
-        chunks = await self._client.chat.completions.create(**self._request(prompt))
-        async for chunk in chunks:
-            delta = chunk.choices[0].delta if chunk.choices else None
-            if delta is None:
-                continue
-            for sentence in buffer.push(delta.content or ""):
-                yield Sentence(sentence)
-            for part in delta.tool_calls or []:
-                call = calls.setdefault(part.index, ["", ""])
-                if part.function:
-                    call[0] += part.function.name or ""
-                    call[1] += part.function.arguments or ""
+        async with await self._client.chat.completions.create(**self._request(prompt)) as chunks:
+            async for chunk in chunks:
+                delta = chunk.choices[0].delta if chunk.choices else None
+                if delta is None:
+                    continue
+                for sentence in buffer.push(delta.content or ""):
+                    yield Sentence(sentence)
+                for part in delta.tool_calls or []:
+                    call = calls.setdefault(part.index, ["", ""])
+                    if part.function:
+                        call[0] += part.function.name or ""
+                        call[1] += part.function.arguments or ""
         for sentence in buffer.rest():
             yield Sentence(sentence)
         for name, arguments in calls.values():

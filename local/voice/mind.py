@@ -1,6 +1,6 @@
 """The port between the protocols and whatever decides what to say."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -62,8 +62,8 @@ class MindFailed(Exception):
 class Mind(Protocol):
     """Thinks of a reply."""
 
-    def reply(self, prompt: Prompt) -> AsyncIterator[Utterance]:
-        """The reply, sentence by sentence. Raises MindFailed."""
+    def reply(self, prompt: Prompt) -> AsyncGenerator[Utterance, None]:
+        """The reply by sentences; closed when the caller interrupts. Raises MindFailed."""
         ...
 
 

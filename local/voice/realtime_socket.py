@@ -15,7 +15,7 @@ from shared.log import get_logger
 
 log = get_logger(__name__)
 
-CONNECTIONS_MAX = 256  # 2.5 cores of listening calls; more is a leak in a client
+CONNECTIONS_MAX = 256  # 1.3 cores of listening calls; more is a leak in a client
 HEARTBEAT_S = 20.0  # a client that vanished is noticed after one and a half of these
 MODEL_CHARS_MAX = 200
 

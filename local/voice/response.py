@@ -1,6 +1,7 @@
 """One response, from `response.created` to `response.done`, whatever happens in between."""
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -110,14 +111,18 @@ class Response:
         await asyncio.sleep(faults.take("think_s") or 0)
         await self._create()
         mute = bool(faults.take("mute"))
-        async for utterance in self._services.mind.reply(self._assignment.prompt):
-            if isinstance(utterance, ToolCall):
-                await self._message.close("completed")
-                await self._output.call_tool(utterance)
-                self._services.stats.tool_calls += 1
-            else:
-                await self._say(utterance, mute=mute)
+        async with aclosing(self._services.mind.reply(self._assignment.prompt)) as utterances:
+            async for utterance in utterances:
+                if isinstance(utterance, ToolCall):
+                    await self._call_tool(utterance)
+                else:
+                    await self._say(utterance, mute=mute)
         await self._message.close("completed")
+
+    async def _call_tool(self, call: ToolCall) -> None:
+        await self._message.close("completed")
+        await self._output.call_tool(call)
+        self._services.stats.tool_calls += 1
 
     async def _say(self, sentence: Sentence, *, mute: bool) -> None:
         manner = self._assignment.manner

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from local.voice.mind import Line, Prompt, Sentence, Tool, ToolCall, Utterance
@@ -27,7 +27,7 @@ _DEFAULT_OF_TYPE: dict[str, Any] = {
 class ScriptedMind:
     """Deterministic, and as quick as a dictionary."""
 
-    async def reply(self, prompt: Prompt) -> AsyncIterator[Utterance]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Utterance, None]:
         call = tool_call_for(prompt)
         if call:
             yield call

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 # espeak makes this much text in under 20 ms; a longer sentence is cut at a pause or a space.
 SENTENCE_CHARS_MAX = 240
 
-_END = re.compile(r"(?<=[.!?…])[\"')\]”]*\s+|(?<=[。！？])|\n+")  # noqa: RUF001 - full-width marks
+_END = re.compile(r"(?<=[.!?…؟।])[\"')\]”]*\s+|(?<=[。！？])|\n+")  # noqa: RUF001 - full-width marks
 _PAUSE = re.compile(r"[,;:]\s+|\s+[-–—]\s+")  # noqa: RUF001 - dashes as people type them
 
 

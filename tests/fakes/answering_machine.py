@@ -21,6 +21,7 @@ from local.voice.speech import SPEECH_RATE_HZ, synthesize
 from shared.call_protocol import TOPIC_METER, MeterMessage
 
 GREETING = "Hello, this is an answering machine."
+RINGS_S = 1.0  # before it answers; long enough to tell ringing and talking apart
 LOUD = 3000  # speech; the noise of an idle line stays far below
 
 
@@ -121,10 +122,24 @@ class AnsweringMachine:
             left.set()
 
         await room.connect(self.livekit_url, self._token(call_id, "machine"))
+        try:
+            await self._greet(room, subscribed)
+            if self.hang_up_after_s:
+                await asyncio.sleep(self.hang_up_after_s)
+                self.caller_left_at = time.monotonic()
+                async with api.LiveKitAPI(self._http_url(), self.key, self.secret) as livekit:
+                    await livekit.room.delete_room(api.DeleteRoomRequest(room=call_id))
+            else:
+                await left.wait()
+        finally:  # a room left open makes the rtc engine abort the interpreter at its end
+            await room.disconnect()
+
+    async def _greet(self, room: rtc.Room, subscribed: asyncio.Event) -> None:
         source = rtc.AudioSource(SPEECH_RATE_HZ, 1, queue_size_ms=200)
         track = rtc.LocalAudioTrack.create_audio_track("voice", source)
         await room.local_participant.publish_track(track)
         await subscribed.wait()
+        await asyncio.sleep(RINGS_S)
         self.first_sound_at = time.monotonic()
         meter = MeterMessage(state="running", seconds=0, granted_seconds=120, final_unit=False)
         await room.local_participant.publish_data(meter.model_dump_json(), topic=TOPIC_METER)
@@ -134,14 +149,6 @@ class AnsweringMachine:
                 destination_identity="human", method="pg.toast", payload=json.dumps({"title": "Hi"})
             )
         )
-        if self.hang_up_after_s:
-            await asyncio.sleep(self.hang_up_after_s)
-            self.caller_left_at = time.monotonic()
-            async with api.LiveKitAPI(self._http_url(), self.key, self.secret) as livekit:
-                await livekit.room.delete_room(api.DeleteRoomRequest(room=call_id))
-        else:
-            await left.wait()
-        await room.disconnect()
 
     async def _listen(self, track: rtc.Track) -> None:
         async for event in rtc.AudioStream(track, sample_rate=SPEECH_RATE_HZ, num_channels=1):

@@ -17,6 +17,8 @@ from local.stack import Stack
 from tests.fakes.answering_machine import GREETING, AnsweringMachine
 from tests.stack import clean_environment
 
+# Far less than a ring of the machine, far more than a busy computer is late.
+TOLERANCE_S = 0.7
 PLAN = CallPlan(lines=(Line.of("hello there"),), seconds=7, answer_wait_s=5)
 
 
@@ -52,9 +54,9 @@ async def test_a_caller_hears_the_agent_and_keeps_its_own_stopwatch(
     assert machine.first_sound_at is not None
     assert machine.caller_left_at is not None
     assert result.talked_s == pytest.approx(
-        machine.caller_left_at - machine.first_sound_at, abs=0.35
+        machine.caller_left_at - machine.first_sound_at, abs=TOLERANCE_S
     )
-    assert result.talked_s == pytest.approx(7, abs=0.2)
+    assert result.talked_s == pytest.approx(7, abs=TOLERANCE_S)
     assert [caption.text for caption in result.captions] == [GREETING]
     assert result.heard_agent_s == pytest.approx(2.0, abs=0.8)
     assert [meter.state for meter in result.meters] == ["running"]
@@ -100,7 +102,7 @@ async def test_the_stopwatch_stops_when_the_other_side_hangs_up(
     assert machine.first_sound_at is not None
     assert machine.caller_left_at is not None
     assert result.talked_s == pytest.approx(
-        machine.caller_left_at - machine.first_sound_at, abs=0.35
+        machine.caller_left_at - machine.first_sound_at, abs=TOLERANCE_S
     )
 
 
@@ -127,4 +129,4 @@ async def test_a_recording_longer_than_the_call_is_cut_off(
     plan = CallPlan(lines=(Line("a long speech", Line.of("tell me a story").pcm * 20),), seconds=4)
     result = await caller.place(plan)
     assert machine.caller_spoke
-    assert result.talked_s == pytest.approx(4, abs=0.2)
+    assert result.talked_s == pytest.approx(4, abs=TOLERANCE_S)

@@ -83,7 +83,7 @@ def session_of(account: Account) -> dict[str, str]:
 async def open_account(pool: Pool, *, paid: bool = True) -> Account:
     connection: Any
     async with pool.acquire() as connection:
-        return await builders.account(connection, credits=500_000, paid=paid)
+        return await builders.account(connection, balance=500_000, paid=paid)
 
 
 async def answered_call(pool: Pool, account: Account, *, reports: tuple[int, ...] = ()) -> CallId:

@@ -95,7 +95,8 @@ async def test_without_the_database_everything_is_503_and_comes_back(
         "settle": await wired.internal("/calls/settle", {"worker_id": "w1", "calls": []}),
         "workers": await wired.internal("/workers", {"worker_id": "w1", "slots": 1}),
     }
-    ready, alive = await wired.client.get("/readyz"), await wired.client.get("/healthz")
+    ready = await wired.client.get("/readyz")
+    others = [await wired.client.get(path) for path in ("/healthz", "/metrics")]
 
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(
         answers, 503
@@ -113,7 +114,7 @@ async def test_without_the_database_everything_is_503_and_comes_back(
         503,
         {"status": "down"},
     )
-    assert alive.status_code == 200
+    assert [answer.status_code for answer in others] == [200, 200]
 
     await database_cable.plug_in()
     assert (await caller.get("/api/credits")).status_code == 200
@@ -175,6 +176,8 @@ async def test_metrics_name_routes_and_never_a_call(web: Web) -> None:
     assert 'route="/api/calls/{call_id}",status="200"' in text
     assert 'http_request_seconds_count{route="unknown",status="404"}' in text
     assert 'call_tokens_total{outcome="ok"}' in text
+    assert "agent_slots 100.0" in text
+    assert "open_calls 1.0" in text
     assert call_id not in text
     assert "nobody" not in text
     assert caller.account.email not in text
@@ -183,10 +186,15 @@ async def test_metrics_name_routes_and_never_a_call(web: Web) -> None:
 async def test_the_schema_shows_the_public_api_only(web: Web) -> None:
     schema = (await web.client.get("/openapi.json")).json()
     assert set(schema["paths"]) == {
+        "/.well-known/receipt-keys.json",
         "/api/call-token",
         "/api/calls",
         "/api/calls/{call_id}",
+        "/api/calls/{call_id}/receipt",
         "/api/credits",
+        "/api/prices",
+        "/api/prices/estimate",
+        "/api/receipts",
         "/api/usage-events",
         "/api/voices",
     }

@@ -8,7 +8,7 @@ from control_plane.settings import WebSettings
 COMPLETE = {
     "DATABASE_URL": "postgresql://nobody@/nothing",
     "LIVEKIT_URL": "ws://127.0.0.1:1",
-    "LIVEKIT_API_KEY": "key",
+    "LIVEKIT_API_KEY": "the key id of the media server",
     "LIVEKIT_API_SECRET": "the secret of the media server",
     "INTERNAL_TOKEN": "the credential of the workers",
     "SESSION_JWT_ISSUER": "https://issuer.test",
@@ -49,6 +49,8 @@ def test_what_is_missing_is_named(environment: pytest.MonkeyPatch, missing: str)
         ("LIVEKIT_URL", "hunter2"),
         ("SESSION_JWKS_URL", "file:///hunter2"),
         ("CALL_SILENCE_LIMIT_S", "hunter2"),
+        ("RECEIPT_SIGNING_KEYS", "name:hunter2"),
+        ("RECEIPT_SIGNING_KEYS", "hunter2"),
     ],
 )
 def test_a_refused_value_is_named_and_not_printed(

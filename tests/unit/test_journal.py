@@ -35,26 +35,23 @@ def tear(journal: Journal, *, slot: int, at: int) -> None:
         file.write(bytes([byte ^ 0xFF]))
 
 
-@given(
+MARKS = st.builds(
+    Watermark,
     call_id=st.uuids(),
     epoch=st.integers(0, 32_000),
     seconds=st.integers(0, 86_400),
     generation=st.integers(0, 2**16 - 2),
     state=st.sampled_from(SlotState),
-    reason=st.integers(0, 255),
+    reason_code=st.integers(0, 255),
 )
+
+
+@given(mark=MARKS)
 def test_a_watermark_comes_back_as_it_was_written(
-    tmp_path_factory: pytest.TempPathFactory,
-    call_id: UUID,
-    epoch: int,
-    seconds: int,
-    generation: int,
-    state: SlotState,
-    reason: int,
+    tmp_path_factory: pytest.TempPathFactory, mark: Watermark
 ) -> None:
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal.create(folder, worker_id="w", cells=1, slots_per_cell=2)
-    mark = Watermark(call_id, epoch, seconds, generation, state, reason)
     journal.write_watermark(1, mark)
     assert journal.watermark(1) == mark
     assert journal.watermark(0) is None
@@ -66,9 +63,9 @@ def test_a_watermark_comes_back_as_it_was_written(
 @pytest.mark.parametrize("closed", [True, False])
 def test_an_answer_comes_back_as_it_was_written(
     journal: Journal,
-    final: bool,  # noqa: FBT001
-    fenced: bool,  # noqa: FBT001
-    closed: bool,  # noqa: FBT001
+    final: bool,
+    fenced: bool,
+    closed: bool,
 ) -> None:
     answer = Answer(uuid4(), 3, 120, 60, final, fenced, closed, end_code=9)
     journal.write_answer(5, answer)

@@ -15,14 +15,14 @@ class AnyCall(RuleBasedStateMachine):
     """Random pauses, late findings, grants and ticks against a model that adds up intervals."""
 
     @initialize(base=st.integers(0, 500), granted=st.integers(0, 700), final=st.booleans())
-    def begin(self, base: int, granted: int, final: bool):  # noqa: FBT001
+    def begin(self, base: int, granted: int, final: bool) -> None:
         self.base = base
         self.now_s = 1000.0
         self.running_s = 0.0
         self.meter = Meter(base_seconds=base, granted_seconds=granted, final_unit=final)
         self.granted = max(base, granted)
         self.shown = base
-        self.begun_s = None
+        self.begun_s: float | None = None
         self.cues: list[Cue] = []
 
     @rule(step_s=SHORT_S)
@@ -54,7 +54,7 @@ class AnyCall(RuleBasedStateMachine):
         self.meter.resume(self.now_s)
 
     @rule(more=st.integers(-100, 100), final=st.booleans())
-    def answer(self, more: int, final: bool):  # noqa: FBT001
+    def answer(self, more: int, final: bool) -> None:
         self.granted = max(self.granted, self.granted + more)
         self.meter.extend(granted_seconds=self.granted, final_unit=final)
 
