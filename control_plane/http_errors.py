@@ -52,6 +52,7 @@ DATABASE_AWAY: Final = (
     OSError,  # refused, reset, no such socket; TimeoutError is one too
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,  # the pool is closing, the connection was lost while in use
+    asyncpg.InternalClientError,  # killed between two statements: its farewell is unexpected
     asyncpg.OperatorInterventionError,  # shutdown, crash, query cancelled
     asyncpg.InsufficientResourcesError,  # too many connections
     asyncpg.TransactionRollbackError,  # deadlock or serialisation: the same request may succeed
