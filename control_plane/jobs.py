@@ -8,8 +8,6 @@ right. Any number of these may run: one leads, the others wait for its lock.
 import asyncio
 import signal
 
-import sentry_sdk
-
 from billing import generation_charges
 from billing.invariants import LISTED_MAX
 from billing.store import health
@@ -19,6 +17,7 @@ from control_plane.livekit_inbox import LiveKitInbox
 from control_plane.reaper import Reaper
 from control_plane.reconcile import reconcile
 from control_plane.schedule import Chore, run_as_leader
+from control_plane.sentry import configure_sentry
 from control_plane.store import upkeep
 from shared.clock import SystemClock
 from shared.db import Pool, open_pool, transaction
@@ -112,8 +111,7 @@ async def _pool_when_there(settings: PostgresSettings) -> Pool:
 
 async def _run_until_told() -> None:
     settings = JobsSettings()
-    if settings.sentry_dsn:
-        sentry_sdk.init(dsn=settings.sentry_dsn.get_secret_value(), send_default_pii=False)
+    configure_sentry(settings)
     work = asyncio.create_task(run(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)

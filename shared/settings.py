@@ -12,7 +12,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class EnvironmentSettings(BaseSettings):
     """An empty variable counts as unset, as in every shell script people deploy with."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # the input is a secret as often as not
+    )
 
 
 class PostgresSettings(EnvironmentSettings):

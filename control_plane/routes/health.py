@@ -1,9 +1,7 @@
 """/healthz, /readyz and /metrics, for operators."""
 
-import contextlib
 from typing import Any
 
-import asyncpg
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
