@@ -27,6 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CREDITS = 420  # 25.2 s at 1,000 credits a minute: nobody can buy the last fifth of a second
 SECONDS = 25
+TOP_UP = 3_000  # three minutes: no warning is due after it
 COST = 416_666_667  # micro-credits of 25 s
 PRICE_OF_A_SECOND = 16_666_667
 REJOIN_LIMIT_S = 6
@@ -62,7 +63,7 @@ async def topped_up(stack: Stack) -> Ended:
     await leave_only(stack, caller.api.user_id, CREDITS)
     async with talk(stack, lasting(SECONDS + 4), caller=caller) as bob:
         await bob.until(lambda: kinds(bob.so_far).count("low_balance") == 2, timeout_s=30)
-        await post_credit(stack, caller.api.user_id, 1_000)
+        await post_credit(stack, caller.api.user_id, TOP_UP)
         await bob.noticed("credit_added", timeout_s=5)
         result = await bob.result(timeout_s=SECONDS + 30)
         return Ended(result, result.talked_s, await the_record(caller, result))
@@ -167,7 +168,7 @@ async def test_credit_that_comes_in_mid_call_extends_it_and_takes_the_warning_ba
     toasts = [rpc.payload for rpc in ended.result.rpcs if rpc.method == "pg.toast"]
     assert toasts[-1] == {"title": words, "variant": "success"}
     assert ended.result.meters[-1].granted_seconds > SECONDS
-    assert check.balance == (CREDITS + 1_000) * 1_000_000 - check.cost
+    assert check.balance == (CREDITS + TOP_UP) * 1_000_000 - check.cost
 
 
 async def test_a_caller_who_vanishes_is_not_billed_for_the_silence(
