@@ -3,7 +3,9 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from billing.receipt_keys import new_entry
 from local.failure import CannotRun
 from local.layout import Layout
 from local.ports import Ports
@@ -76,6 +78,7 @@ def stack_environment(
         "SESSION_JWT_ISSUER": f"{web_url}/dev",
         "SESSION_JWT_AUDIENCE": "authenticated",
         "LOCAL_DEV": "1",
+        "RECEIPT_SIGNING_KEYS": receipt_key(layout.data),
     }
     settings = {
         "AGENT_DRAIN_S": "0",  # who presses Ctrl-C does not want to wait for a call to end
@@ -91,6 +94,16 @@ def stack_environment(
         **credentials,
         **settings,
     }
+
+
+def receipt_key(data: Path) -> str:
+    """Made once a data folder: receipts of yesterday must verify tomorrow."""
+    path = data / "receipt-key"
+    if not path.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(new_entry())
+    return path.read_text().strip()
 
 
 def _livekit(base: Mapping[str, str], ports: Ports, external: External) -> dict[str, str]:

@@ -12,43 +12,14 @@ import pytest
 from livekit import api, rtc
 
 from local.api_client import ApiRefused, CallToken
-from local.call_result import CallResult
-from local.caller import SimulatedCaller
 from local.stack import Stack
+from tests.e2e.customer import PROMPT, ask, settled, signed_in
 
 from tests.e2e.handset import joined, media_api, minted_token
 from tests.e2e.ledger import billed_between, leave_only
 from tests.e2e.unpaid import costs_nothing
 
-PROMPT = "You are a lighthouse keeper with a secret. Answer briefly."
 REQUESTS = 20
-SETTLED_WITHIN_S = 10
-
-
-async def signed_in(stack: Stack) -> SimulatedCaller:
-    caller = SimulatedCaller(stack.control_plane_url)
-    await caller.api.sign_in(caller.email)
-    return caller
-
-
-async def ask(caller: SimulatedCaller) -> CallToken:
-    return await caller.api.call_token(instructions=PROMPT, language="en", voice="Ara")
-
-
-async def settled(
-    caller: SimulatedCaller, token: CallToken, *, within_s: float = SETTLED_WITHIN_S
-) -> CallResult:
-    """The closed call, as a result without a stopwatch."""
-    deadline = time.monotonic() + within_s
-    while not (record := await caller.api.call(token.call_id)).ended:
-        assert time.monotonic() < deadline, record
-        await asyncio.sleep(0.1)
-    return CallResult(
-        call_id=token.call_id,
-        end_reason=record.end_reason,
-        billed_s=record.billed_s,
-        settled=True,
-    )
 
 
 async def test_credit_for_one_minute_gives_one_token_however_often_it_is_asked(
@@ -113,8 +84,7 @@ async def test_a_caller_who_rewrites_itself_and_joins_twice_gets_one_bill(rough:
         async with joined(token.url, token.access_token) as second:
             await second.open_microphone()
             await first.until(lambda: first.left_at_s is not None, "the first one to be put out")
-            await second.say("can you hear me")
-            await second.until(lambda: "loud and clear" in " ".join(second.agent_said), "an answer")
+            await second.hear("loud and clear", to="can you hear me")
             await assert_unchanged(rough, room_of(token))
             await second.until(lambda: time.monotonic() - began >= 8, "eight seconds")
         truth_s = time.monotonic() - began

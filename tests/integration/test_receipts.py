@@ -3,55 +3,39 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import asyncpg
 import httpx2
 import pytest
 import pytest_asyncio
-from fastapi import FastAPI
 
 from billing import charging, receipts, verify
-from billing.receipt_keys import BadReceiptKeys, ReceiptKeys, ReceiptKeySettings, new_entry
 from billing.receipt_seal import read_keys
-from billing.settings import ChargingSettings
 from billing.store import receipts as store
 from billing.store.receipts import Receipt
-from control_plane.app import open_services
-from control_plane.http_errors import register_error_handlers
-from control_plane.routes.receipts import receipts_router
-from shared.call_protocol import CallReport
-from shared.clock import SystemClock
 from shared.db import Pool, open_pool, transaction
 from shared.end_reasons import EndReason
-from shared.ids import CallId, new_call_id
+from shared.ids import new_call_id
 from shared.settings import PostgresSettings
-from tests import builders
-from tests.builders import Account
-from tests.web_process import Media, session_token, web_settings
+from tests.integration.receipted_calls import (
+    KEYS,
+    answered_call,
+    billed_call,
+    close,
+    open_account,
+    receipt_of,
+    session_of,
+    verified,
+    web,
+)
+from tests.web_process import Media
 
-SETTINGS = ChargingSettings()
-CONCURRENT_MAX = 64
-HUNG_UP: Any = {"reason": EndReason.CALLER_HANGUP, "closed_by": "agent", "source": "agent"}
 REAPED: Any = {"reason": EndReason.AGENT_LOST, "closed_by": "reaper", "source": "reaper"}
-KEYS = ReceiptKeys.parse(new_entry())
-
-WAITED_S = 7
 LOCK_DEADLINE_S = 10
 WAITING = """
 select count(*) from pg_stat_activity
 where datname = current_database() and wait_event_type = 'Lock'
-"""
-
-# Time passes by moving the past back: the database's own clock bounds what is believed.
-LET_PASS = """
-update call_sessions set authorized_at = authorized_at - make_interval(secs => $2),
-  answered_at = answered_at - make_interval(secs => $2),
-  started_at = started_at - make_interval(secs => $2) where id = $1
 """
 
 
@@ -63,81 +47,10 @@ async def pool(db_dsn: str) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-@asynccontextmanager
-async def web(db_dsn: str, media: Media, keys: ReceiptKeys) -> AsyncIterator[httpx2.AsyncClient]:
-    """The routes of receipts with the real services around them."""
-    app = FastAPI()
-    register_error_handlers(app)
-    app.include_router(receipts_router(keys))
-    async with open_services(web_settings(db_dsn, media), SystemClock()) as services:
-        app.state.services = services
-        transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://web.test") as client:
-            yield client
-
-
 @pytest_asyncio.fixture
 async def client(db_dsn: str, no_media: Media) -> AsyncIterator[httpx2.AsyncClient]:
     async with web(db_dsn, no_media, KEYS) as client:
         yield client
-
-
-def session_of(account: Account) -> dict[str, str]:
-    return {"Authorization": f"Bearer {session_token(sub=account.email)}"}
-
-
-async def open_account(pool: Pool, *, paid: bool = True) -> Account:
-    connection: Any
-    async with pool.acquire() as connection:
-        return await builders.account(connection, balance=500_000, paid=paid)
-
-
-async def answered_call(pool: Pool, account: Account, *, reports: tuple[int, ...] = ()) -> CallId:
-    """A call whose clock began after WAITED_S seconds, reported on at each of `reports`."""
-    call_id = new_call_id()
-    async with transaction(pool) as tx:
-        await charging.authorize(
-            tx,
-            call_id=call_id,
-            user_id=account.user_id,
-            settings=SETTINGS,
-            concurrent_max=CONCURRENT_MAX,
-        )
-        started = await charging.start(tx, call_id=call_id, worker_id="w", job_id=str(call_id))
-        await tx.execute(LET_PASS, call_id, WAITED_S)
-        for before, seconds in pairwise((0, *reports)):
-            await tx.execute(LET_PASS, call_id, seconds - before)
-            report = CallReport(id=call_id, epoch=started.epoch, seconds=seconds)
-            await charging.settle(tx, [report], SETTINGS)
-    return call_id
-
-
-async def close(pool: Pool, call_id: UUID, seconds: int) -> None:
-    async with transaction(pool) as tx:
-        await charging.close(tx, call_id=call_id, epoch=None, seconds=seconds, **HUNG_UP)
-
-
-async def billed_call(pool: Pool, account: Account, seconds: int = 37) -> CallId:
-    call_id = await answered_call(pool, account, reports=(10, 20))
-    await pool.execute(LET_PASS, call_id, seconds - 20)
-    await close(pool, call_id, seconds)
-    return call_id
-
-
-async def receipt_of(client: httpx2.AsyncClient, account: Account, call_id: UUID) -> Any:
-    answer = await client.get(f"/api/calls/{call_id}/receipt", headers=session_of(account))
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-async def verified(client: httpx2.AsyncClient, folder: Path, documents: list[Any]) -> int:
-    """The exit code of the command over these receipts and the published keys."""
-    published = await client.get("/.well-known/receipt-keys.json")
-    (folder / "receipt-keys.json").write_text(published.text)
-    paths = [folder / f"{number}.json" for number in range(len(documents))]
-    for path, document in zip(paths, documents, strict=True):
-        path.write_text(json.dumps(document))
-    return verify.main([str(path) for path in paths])
 
 
 async def test_a_closed_call_has_a_receipt_that_the_command_proves(
@@ -377,94 +290,6 @@ async def test_what_cannot_have_a_receipt_says_why(client: httpx2.AsyncClient, p
     assert await pool.fetchval("select count(*) from receipts") == 0
 
 
-async def test_without_keys_the_receipt_waits_for_its_signature(
-    db_dsn: str, no_media: Media, pool: Pool, tmp_path: Path
-) -> None:
-    account = await open_account(pool)
-    call_id = await billed_call(pool, account)
-    path = f"/api/calls/{call_id}/receipt"
-
-    async with web(db_dsn, no_media, ReceiptKeys()) as unkeyed:
-        answer = await unkeyed.get(path, headers=session_of(account))
-        page = await unkeyed.get(path, params={"format": "html"}, headers=session_of(account))
-        published = await unkeyed.get("/.well-known/receipt-keys.json")
-    assert (answer.status_code, answer.json()["code"]) == (503, "receipts_not_configured")
-    assert page.status_code == 200
-    assert "Not signed yet" in page.text
-    assert published.json() == {"keys": []}
-
-    async with web(db_dsn, no_media, KEYS) as keyed:
-        document = await receipt_of(keyed, account, call_id)
-        assert await verified(keyed, tmp_path, [document]) == 0
-
-    async with web(db_dsn, no_media, ReceiptKeys()) as unkeyed:  # it was stored with its signature
-        assert await receipt_of(unkeyed, account, call_id) == document
-
-
-async def test_a_rotated_key_signs_what_comes_and_proves_what_was(
-    db_dsn: str, no_media: Media, pool: Pool, tmp_path: Path
-) -> None:
-    old, new = new_entry(), new_entry()
-    account = await open_account(pool)
-    first, second = [await billed_call(pool, account) for _ in range(2)]
-    async with web(db_dsn, no_media, ReceiptKeys.parse(old)) as before:
-        signed_before = await receipt_of(before, account, first)
-
-    async with web(db_dsn, no_media, ReceiptKeys.parse(f"{new},{old}")) as after:
-        documents = [await receipt_of(after, account, call_id) for call_id in (first, second)]
-
-        assert documents[0] == signed_before
-        assert documents[0]["keyId"] == old.partition(":")[0]
-        assert documents[1]["keyId"] == new.partition(":")[0]
-        assert await verified(after, tmp_path, documents) == 0
-
-
-async def test_two_processes_that_sign_at_once_answer_the_same(
-    db_dsn: str, no_media: Media, pool: Pool
-) -> None:
-    """In the middle of a rotation they have different keys."""
-    keys = [ReceiptKeys.parse(new_entry()).signer for _ in range(8)]
-    account = await open_account(pool)
-    call_id = await billed_call(pool, account)
-
-    async def read(key: Any) -> tuple[str | None, str | None]:
-        async with transaction(pool) as tx:
-            receipt = await receipts.receipt_of_call(tx, call_id=call_id, owner=account.user_id)
-            receipt = await receipts.signed(tx, receipt, key)
-        return receipt.key_id, receipt.signature
-
-    assert len(set(await asyncio.gather(*(read(key) for key in keys)))) == 1
-
-
-async def test_a_written_receipt_cannot_be_changed(pool: Pool, client: httpx2.AsyncClient) -> None:
-    account = await open_account(pool)
-    await receipt_of(client, account, await billed_call(pool, account))
-    unsigned = await billed_call(pool, account)
-    signed_first = "signature = 's', key_id = 'k'"
-
-    refused = [
-        "delete from receipts",
-        "truncate receipts",
-        "update receipts set signature = null, key_id = null where signature is not null",
-        f"update receipts set {signed_first} where signature is not null",
-        f"update receipts set {signed_first}, sequence = 9 where signature is null",
-        f"update receipts set {signed_first}, issued_at = now() where signature is null",
-        f"update receipts set {signed_first}, body = '{{}}', hash = encode(sha256('{{}}'), 'hex')",
-        "update receipts set user_id = user_id where signature is null",
-    ]
-    for statement in refused:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
-            await pool.execute(statement)
-    with pytest.raises(asyncpg.CheckViolationError):  # a body that is not its hash
-        await pool.execute(
-            "insert into receipts(id, user_id, sequence, kind, subject_id, body, hash,"
-            " previous_hash, issued_at) select gen_random_uuid(), user_id, 99, kind,"
-            " gen_random_uuid(), '{}', hash, previous_hash, issued_at from receipts limit 1"
-        )
-
-    await pool.execute(f"update receipts set {signed_first} where subject_id = $1", unsigned)
-
-
 async def test_the_page_is_for_people(client: httpx2.AsyncClient, pool: Pool) -> None:
     account = await open_account(pool)
     call_id = await billed_call(pool, account)
@@ -504,29 +329,3 @@ async def test_the_list_is_newest_first_in_pages(client: httpx2.AsyncClient, poo
     assert first["data"][0]["costMicrocredits"] == 533_333_334
     assert first["data"][0]["previousHash"] == first["data"][1]["hash"]
     assert (first["totalCount"], first["totalPages"]) == (3, 2)
-
-
-def test_a_key_never_shows_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = new_entry()
-    seed = entry.partition(":")[2]
-    monkeypatch.setenv("RECEIPT_SIGNING_KEYS", entry)
-    settings = ReceiptKeySettings()
-
-    keys = ReceiptKeys.of(settings)
-
-    assert keys.signer
-    assert seed not in f"{settings!r} {keys!r} {keys.key_set()}"
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["k", "k:", "k:AAAA", ":{seed}", "k:{seed},k:{seed}", "k:{seed},", "k k:{seed}", "k:{seed}!"],
-)
-def test_unusable_keys_stop_the_process_without_telling_the_seed(text: str) -> None:
-    seed = new_entry().partition(":")[2]
-
-    with pytest.raises(BadReceiptKeys) as refused:
-        ReceiptKeys.parse(text.replace("{seed}", seed))
-
-    assert seed not in str(refused.value)
-    assert refused.value.__suppress_context__ or refused.value.__context__ is None
