@@ -44,6 +44,7 @@ from control_plane.routes.receipts import receipts_router
 from control_plane.sentry import configure_sentry
 from control_plane.services import Services
 from control_plane.settings import WebSettings
+from control_plane.settler import Settler
 from control_plane.workers import KnownWorkers
 from shared.clock import Clock, SystemClock
 from shared.db import Pool, open_pool
@@ -140,6 +141,7 @@ async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Se
             sessions=SessionVerifier(settings, keys or None),
             accounts=AccountDirectory(pool, clock, signup_credits=settings.signup_credits),
             workers=KnownWorkers(),
+            settler=Settler(pool, settings),
             background=background,
         )
 

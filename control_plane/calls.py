@@ -163,8 +163,9 @@ async def _give_back(services: Services, call_id: CallId) -> None:
     metrics.CALLS_ENDED.labels(EndReason.MEDIA_LOST).inc()
 
 
-async def delete_call_room(livekit: LiveKitGateway, call_id: UUID) -> None:
+async def delete_call_room(livekit: LiveKitGateway, call_id: UUID, *, after_s: float = 0) -> None:
     """Best effort: send everybody away who is still in the room of an ended call."""
+    await asyncio.sleep(after_s)
     try:
         await livekit.delete_room(room_name_of(call_id))
     except Unavailable:  # the jobs compare rooms and calls, and find it

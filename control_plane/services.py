@@ -12,6 +12,7 @@ from control_plane.auth import SessionVerifier, bearer_token, check_worker_crede
 from control_plane.background import Background
 from control_plane.livekit_gateway import LiveKitGateway
 from control_plane.settings import WebSettings
+from control_plane.settler import Settler
 from control_plane.workers import KnownWorkers
 from shared.clock import Clock
 from shared.db import Pool
@@ -28,6 +29,7 @@ class Services:
     sessions: SessionVerifier
     accounts: AccountDirectory
     workers: KnownWorkers
+    settler: Settler
     background: Background
 
 

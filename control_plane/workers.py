@@ -4,7 +4,7 @@ from control_plane.errors import UnknownWorker
 from control_plane.store import workers
 from control_plane.store.workers import Capacity
 from shared import metrics
-from shared.db import Tx
+from shared.db import Pool, Tx, transaction
 from shared.errors import NoCapacity
 
 WORKERS_MAX = 10_000  # remembered ids; forgetting all of them costs one query each
@@ -19,12 +19,13 @@ class KnownWorkers:
     def __init__(self) -> None:
         self._ids: set[str] = set()
 
-    async def check(self, tx: Tx, worker_id: str) -> None:
+    async def check(self, pool: Pool, worker_id: str) -> None:
         """Raises UnknownWorker; asks the database once for each id."""
         if worker_id in self._ids:
             return
-        if not await workers.exists(tx, worker_id):
-            raise UnknownWorker
+        async with transaction(pool) as tx:
+            if not await workers.exists(tx, worker_id):
+                raise UnknownWorker
         self.add(worker_id)
 
     def add(self, worker_id: str) -> None:

@@ -40,6 +40,7 @@ class FinalMinute:
             self._say_in_a_pause(words)
         elif cue is Cue.WITHDRAWN:
             words = phrases.credit_added
+            self.session.input.set_audio_enabled(True)
             self.page.notify(Notice(kind="credit_added", message=words, seconds_left=seconds_left))
             self.page.toast(words, variant="success")
             self._say_in_a_pause(words)
@@ -66,6 +67,8 @@ class FinalMinute:
         await self._generate(words)
 
     async def _say_now(self, words: str) -> None:
+        # Words of the caller would cut the goodbye short, and there is no time for an answer.
+        self.session.input.set_audio_enabled(False)
         await self.session.interrupt()
         await self._generate(words)
 

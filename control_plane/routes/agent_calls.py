@@ -39,6 +39,7 @@ from shared.errors import Fenced
 router = APIRouter(prefix="/internal/v1", dependencies=[TrustedWorker], include_in_schema=False)
 
 NO_CONTENT: Final = 204
+FAREWELL_S: Final = 1.0  # the agent needs a tenth of it; nothing is billed any more
 
 
 @router.post("/workers")
@@ -55,10 +56,8 @@ async def report_worker(request: Request, services: CurrentServices) -> Response
 async def settle_calls(request: Request, services: CurrentServices) -> Response:
     """Watermarks in, grants out. Raises UnknownWorker for a worker that never reported."""
     report = parse_json(SettleReport, await request.body())
-    # One statement, so it is a transaction by itself: two round trips fewer.
-    async with services.pool.acquire(timeout=5) as connection:
-        await services.workers.check(connection, report.worker_id)
-        grants = await charging.settle(connection, report.calls, services.settings)
+    await services.workers.check(services.pool, report.worker_id)
+    grants = await services.settler.settle(report.calls)
     _count_refused(grants)
     return _json(SettleAnswer.model_construct(calls=grants))
 
@@ -92,7 +91,10 @@ async def close_call(call_id: UUID, request: Request, services: CurrentServices)
     if not closed.already_closed:
         metrics.CALLS_ENDED.labels(closed.end_reason).inc()
         metrics.SETTLED_SECONDS.inc(closed.seconds)
-    services.background.start(delete_call_room(services.livekit, call_id), kind="delete_room")
+    # An agent that closes its own call still has to tell the caller how it ended.
+    after_s = FAREWELL_S if order.source == "agent" else 0
+    deletion = delete_call_room(services.livekit, call_id, after_s=after_s)
+    services.background.start(deletion, kind="delete_room")
     answer = CloseAnswer(
         id=call_id,
         seconds=closed.seconds,
