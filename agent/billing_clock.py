@@ -22,9 +22,10 @@ from shared.log import get_logger
 
 log = get_logger(__name__)
 
-# From handing a sound to the engine until it is heard, and from hanging up until we know it: in the
-# caller's favour, so that no second is billed that the caller would not count.
-DELIVERY_ALLOWANCE_S = 0.4
+# In the caller's favour, so that no second is billed that the caller would not count: from handing
+# the first sound to the engine until it is heard, and from hanging up until we know it.
+DELIVERY_ALLOWANCE_S = 0.1
+NOTICE_ALLOWANCE_S = 0.3
 POLL_S = 0.25  # how soon an answer in the journal is seen
 AFTER_SECOND_S = 0.02  # a tick comes just after its second, so that the floor is that second
 MEDIA_LOST_AFTER_S = 2.0  # five times the longest pause between packets of an open microphone
@@ -94,7 +95,7 @@ class BillingClock:
 
     def finish(self, reason: EndReason) -> int:
         """Stop for good. The journal knows the end when this returns."""
-        seconds = self.meter.finish(self.clock.monotonic())
+        seconds = self.meter.finish(self.clock.monotonic() - NOTICE_ALLOWANCE_S)
         self.slot.write(SlotState.ENDED, seconds, reason)
         return seconds
 
@@ -104,13 +105,13 @@ class BillingClock:
         is_proven = await self.evidence.is_alive()
         if self.meter.state is not MeterState.RUNNING:
             return  # it changed while we asked
-        if is_proven:
-            self._proven_s = self.meter.last_second_at_s(now_s)
-        elif now_s - self._proven_s >= MEDIA_LOST_AFTER_S:
-            self.begin_gap(Gap.MEDIA_STOPPED)
+        if not is_proven:
+            if now_s - self._proven_s >= MEDIA_LOST_AFTER_S:
+                self.begin_gap(Gap.MEDIA_STOPPED)
             return
+        self._proven_s = self.meter.last_second_at_s(now_s)
         before = self.meter.seconds
-        tick = self.meter.tick(self._proven_s)
+        tick = self.meter.tick(now_s)
         if tick.seconds != before:
             self.slot.write(SlotState.LIVE, tick.seconds)
         if tick.cue is Cue.HANG_UP:

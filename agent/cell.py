@@ -20,6 +20,7 @@ from agent.answering import answer_job
 from agent.charging_client import ChargingClient
 from agent.journal import Journal, Mode
 from agent.leash import is_orphan
+from agent.memory import release_memory
 from agent.settings import AgentSettings
 from agent.slots import SlotPool
 from shared.call_protocol import AGENT_NAME
@@ -52,6 +53,11 @@ class Cell:
     loop: asyncio.AbstractEventLoop
     accepted: int = 0
     parent_pid: int = field(default_factory=os.getppid)
+    is_retiring: bool = False  # another process takes our place when the last call is over
+
+    @property
+    def is_serving(self) -> bool:
+        return self.journal.mode is Mode.SERVING and not self.is_retiring
 
     async def ask(self, request: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Await something of the main thread's loop from the loop of a call."""
@@ -60,7 +66,11 @@ class Cell:
 
 
 async def serve(settings: AgentSettings, journal: Journal, number: int, clock: Clock) -> None:
-    """Run until the group drains and the last call has ended. Raises when LiveKit is given up."""
+    """
+    Run until the group drains, or this cell is worn out, and the last call has ended.
+
+    Raises when LiveKit is given up.
+    """
     async with ChargingClient(settings.control_plane_url, settings.internal_token) as client:
         pool = SlotPool(journal, number)
         loop = asyncio.get_running_loop()
@@ -96,7 +106,7 @@ def _server(cell: Cell) -> AgentServer:
     )
 
     async def on_request(request: JobRequest) -> None:
-        if cell.journal.mode is not Mode.SERVING or cell.pool.free == 0:
+        if not cell.is_serving or cell.pool.free == 0:
             await request.reject(terminate=False)  # another cell may have room
             return
         await request.accept()
@@ -113,13 +123,24 @@ async def _watch(cell: Cell, server: AgentServer) -> None:
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     draining: asyncio.Task[None] | None = None
+    held = 0
     while True:
-        is_serving = cell.journal.mode is Mode.SERVING
+        before, held = held, len(server.active_jobs)
+        if held < before:
+            release_memory()
+        cell.is_retiring = cell.is_retiring or _is_worn_out(cell)
         # The server says when it has registered, not when it lost the connection again.
         is_connected = registered.is_set() and not server._connecting  # noqa: SLF001
-        cell.journal.set_ready(cell.number, ready=is_serving and is_connected)
-        if not is_serving and draining is None:
+        cell.journal.set_ready(cell.number, ready=cell.is_serving and is_connected)
+        if not cell.is_serving and draining is None:
             draining = asyncio.create_task(server.drain(timeout=None))
         if (draining and draining.done()) or is_orphan(cell.parent_pid):
             return
         await asyncio.sleep(WATCH_EVERY_S)
+
+
+def _is_worn_out(cell: Cell) -> bool:
+    """After many calls, and only while all other cells can take what we then do not."""
+    others = (number for number in range(cell.journal.cells) if number != cell.number)
+    limit = cell.settings.agent_calls_per_renewal
+    return cell.pool.served >= limit and all(cell.journal.is_ready(other) for other in others)

@@ -23,11 +23,12 @@ from livekit.agents import (
     UserStateChangedEvent,
 )
 from livekit.agents.voice.room_io import AudioInputOptions, RoomOptions, TextOutputOptions
-from livekit.plugins.openai.realtime import RealtimeModel
+from livekit.plugins.openai.realtime import RealtimeModel, RealtimeSession
 
 from agent.captions import Captions
 from agent.config_updates import METHOD, ConfigUpdates, set_output_tokens
 from agent.presence import PERSONS
+from agent.provider_watch import ProviderWatch
 from agent.voice_output import SAMPLE_RATE, VoiceOutput
 from shared.call_protocol import CallConfig
 from shared.clock import Clock
@@ -36,7 +37,6 @@ from shared.log import get_logger
 log = get_logger(__name__)
 
 CLOSE_MAX_S = 5.0
-ANSWER_MAX_S = 10.0  # a model that was asked and says nothing for so long is as good as down
 HEARD_FRAME_MS = 100  # what the realtime protocol is sent anyway
 
 
@@ -55,11 +55,12 @@ class Conversation:
     on_failed: Callable[[], None]
     session: AgentSession[None] = field(init=False)
     captions: Captions = field(init=False)
+    provider: ProviderWatch = field(init=False)
     room_io: RoomIO | None = None
-    _asked_s: float | None = None  # since when the caller waits for an answer
 
     def __post_init__(self) -> None:
         self.captions = Captions(self.voice)
+        self.provider = ProviderWatch(self.on_down, self.on_up, self._ping)
         self.session = _session(self.model)
         self.session.output.audio = self.voice
         self.session.output.transcription = self.captions
@@ -73,7 +74,10 @@ class Conversation:
         """Connect to the model and let it greet. The room is not needed yet: the voice waits."""
         agent = Agent(instructions=self.config.instructions)
         await self.session.start(agent, session_host=False, record=False)
-        agent.realtime_llm_session.on("session_reconnected", lambda _: self.on_up())
+        agent.realtime_llm_session.on(
+            "openai_server_event_received",
+            lambda _: self.provider.event(self.clock.monotonic()),
+        )
         if self.config.max_output_tokens:
             set_output_tokens(agent, self.config.max_output_tokens)
         if self.config.greeting:
@@ -109,29 +113,32 @@ class Conversation:
         return self.session.user_state == "speaking" or self.session.agent_state != "listening"
 
     def check(self, now_s: float) -> None:
-        """Call regularly: a model that owes an answer for too long counts as down."""
-        if self._asked_s is not None and now_s - self._asked_s >= ANSWER_MAX_S:
-            self._asked_s = None
-            self.on_down()
+        """Call a few times a second once the talk has begun: is the model still there?"""
+        self.provider.check(now_s)
 
     def _on_heard(self, event: UserInputTranscribedEvent) -> None:
         if event.is_final and event.transcript.strip() and self.session.agent_state != "speaking":
-            self._asked_s = self.clock.monotonic()
+            self.provider.caller_was_heard(self.clock.monotonic())
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":
-            self._asked_s = None
+            self.provider.caller_speaks()
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         if event.new_state == "speaking":
-            self._asked_s = None
-            self.on_up()
+            self.provider.agent_speaks()
 
     def _on_error(self, event: ErrorEvent) -> None:
         if not event.error.recoverable:  # the framework closes nothing by itself then
             self.on_failed()
         elif isinstance(event.error.error, APIConnectionError):
-            self.on_down()
+            self.provider.lost()
+
+    def _ping(self) -> None:
+        """An update that changes nothing; every server of the protocol confirms it."""
+        realtime = self.session.current_agent.realtime_llm_session
+        assert isinstance(realtime, RealtimeSession)
+        realtime.send_event({"type": "session.update", "session": {"type": "realtime"}})
 
 
 def _session(model: RealtimeModel) -> AgentSession[None]:

@@ -120,7 +120,7 @@ class Meter:
         """When the last whole second was over: up to there a second is counted, and no further."""
         if self._state is not MeterState.RUNNING:
             return now_s
-        return now_s - (self._elapsed_s(now_s) + ROUNDING_S) % 1.0
+        return now_s - self._elapsed_s(now_s) % 1.0
 
     def finish(self, at_s: float) -> int:
         """The seconds to bill: the one that was begun counts as a whole."""

@@ -56,6 +56,7 @@ class SlotPool:
         self._generation = journal.generation(cell)
         self._lock = threading.Lock()
         self._held: set[int] = set()
+        self.served = 0  # calls that were here
 
     def reserve(self) -> Slot | None:
         """None when all are in use or not settled yet."""
@@ -69,6 +70,7 @@ class SlotPool:
     def release(self, slot: Slot) -> None:
         with self._lock:
             self._held.discard(slot.index)
+            self.served += 1
 
     @property
     def free(self) -> int:

@@ -159,6 +159,10 @@ class Supervisor:
         if self.journal.mode is not Mode.SERVING and child.role is Role.CELL:
             child.is_done = True
             return
+        if code == 0:  # a cell that had held many calls asks to be renewed
+            log.info("child_renewed", kind=child.role.value)
+            child.failures, child.start_at_s = 0, now_s
+            return
         was_healthy = now_s - child.started_s >= HEALTHY_AFTER_S
         child.failures = 0 if was_healthy else child.failures + 1
         delay_s = min(RESTART_AFTER_S * 3**child.failures, RESTART_MAX_S)

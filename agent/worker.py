@@ -16,6 +16,7 @@ from agent.charger import Charger
 from agent.charging_client import ChargingClient
 from agent.journal import Journal
 from agent.last_rites import close_the_dead
+from agent.memory import limit_arenas
 from agent.settings import AgentSettings
 from agent.supervisor import Supervisor
 from shared.clock import SystemClock
@@ -29,6 +30,7 @@ def run_worker(settings: AgentSettings) -> int:
     # Both narrate every call; the engine also warns of handles it has freed itself.
     logging.getLogger("livekit").setLevel(logging.ERROR)
     logging.getLogger("livekit.agents").setLevel(logging.WARNING)
+    limit_arenas()
     journal = Journal.create(
         settings.agent_journal_dir,
         worker_id=f"w-{uuid.uuid4().hex}",

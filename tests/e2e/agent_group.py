@@ -32,7 +32,7 @@ def _udp_sockets(pid: int) -> set[str]:
     for table in ("udp", "udp6"):
         lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
         inodes |= {line.split()[9] for line in lines}
-    links = {os.readlink(fd) for fd in _descriptors(pid)}
+    links = {str(fd.readlink()) for fd in _descriptors(pid)}
     return {inode for inode in inodes if f"socket:[{inode}]" in links}
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import httpx2
+
 from local.api_client import CallToken
 from local.call_result import CallResult
 from local.caller import SimulatedCaller
@@ -38,3 +40,11 @@ async def settled(
         billed_s=record.billed_s,
         settled=True,
     )
+
+
+async def public_text(stack: Stack, path: str) -> str:
+    """What anybody can read at this path."""
+    async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+        answer = await client.get(f"{stack.control_plane_url}{path}")
+    assert answer.is_success, answer.text
+    return answer.text

@@ -5,7 +5,6 @@ For callers who misbehave, who come back, and for those who were never invited.
 """
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -63,18 +62,21 @@ class Handset:
 
         The ear of the local voice understands 19 of 20 sentences.
         """
-        for attempt in range(SAID_MAX):
+        for _ in range(SAID_MAX):
             await self.until(self._is_quiet, "a pause to speak in")
             said = len(self.agent_said)
             await self.say(to)
-            with contextlib.suppress(AssertionError):
-                await self.until(
-                    lambda: any(answer in line for line in self.agent_said[said:]),
-                    f"{answer!r}, attempt {attempt + 1}",
-                    timeout_s=ANSWER_MAX_S,
-                )
+            if await self._is_answered(answer, since=said):
                 return
         raise AssertionError(f"{answer!r} was not the answer to {to!r}: {self.agent_said}")
+
+    async def _is_answered(self, answer: str, *, since: int) -> bool:
+        deadline = time.monotonic() + ANSWER_MAX_S
+        while time.monotonic() < deadline:
+            if any(answer in line for line in self.agent_said[since:]):
+                return True
+            await asyncio.sleep(POLL_S)
+        return False
 
     def _is_quiet(self) -> bool:
         return self.hearing.first_s is not None and self.hearing.quiet_s(time.monotonic()) > PAUSE_S

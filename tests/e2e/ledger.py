@@ -19,15 +19,15 @@ async def connect(stack: Stack) -> "asyncpg.Connection[asyncpg.Record]":
     return await asyncpg.connect(stack.database_url, timeout=5)
 
 
-async def post_credit(stack: Stack, user_id: str, credits: float, *, kind: str = "topup") -> None:
-    """What a payment does to an account, in the middle of a call or not."""
+async def post_credit(stack: Stack, user_id: str, amount: float, *, kind: str = "topup") -> None:
+    """What a payment of `amount` credits does to an account, in the middle of a call or not."""
     connection = await connect(stack)
     try:
         async with connection.transaction():
             await ledger.post(
                 connection,
                 user_id=UUID(user_id),
-                amount=MicroCredits(round(credits * from_credits(1))),
+                amount=MicroCredits(round(amount * from_credits(1))),
                 kind=kind,
                 source="test",
                 source_id=str(new_uuid()),
@@ -36,8 +36,8 @@ async def post_credit(stack: Stack, user_id: str, credits: float, *, kind: str =
         await connection.close()
 
 
-async def leave_only(stack: Stack, user_id: str, credits: float) -> None:
-    """Take from a new account what it has beyond `credits`."""
+async def leave_only(stack: Stack, user_id: str, amount: float) -> None:
+    """Take from a new account what it has beyond `amount` credits."""
     connection = await connect(stack)
     try:
         async with connection.transaction():
@@ -45,7 +45,7 @@ async def leave_only(stack: Stack, user_id: str, credits: float) -> None:
             await ledger.adjust(
                 connection,
                 user_id=UUID(user_id),
-                amount=MicroCredits(round(credits * from_credits(1)) - balance.balance),
+                amount=MicroCredits(round(amount * from_credits(1)) - balance.balance),
                 key=str(new_uuid()),
                 reason="an exact balance",
                 actor="test",
@@ -72,7 +72,7 @@ async def billed_between(
     """
     assert result.call_id
     check = await check_ledger(stack.database_url, result.call_id)
-    assert check.faults == ()
+    assert check.faults == (), check.faults
     assert check.seconds == result.billed_s
     assert at_least_s <= check.seconds <= math.ceil(at_most_s), (check, result)
     return check

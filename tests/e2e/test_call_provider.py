@@ -1,4 +1,4 @@
-"""The voice provider fails in mid-call: a dropped connection, a refusal for good, an empty account."""
+"""The voice provider fails in mid-call: a dropped connection, a refusal for good, no quota."""
 
 import time
 from collections.abc import AsyncIterator
@@ -37,8 +37,8 @@ async def voice(rough: Stack) -> AsyncIterator[Voice]:
 
 
 async def test_a_dropped_connection_to_the_voice_is_made_again(rough: Stack, voice: Voice) -> None:
-    async with talk(rough, lasting(11.5)) as ann:
-        await ann.heard(4)
+    async with talk(rough, lasting(9.5)) as ann:
+        await ann.heard(3)
         await voice.fail(drop_after_s=0, times=1)
         dropped_at_s = time.monotonic()
         await ann.until(lambda: answered_since(ann, dropped_at_s + 0.5), timeout_s=8)
@@ -59,7 +59,7 @@ async def test_a_voice_that_does_not_come_back_ends_the_call_where_it_was_lost(
     rough: Stack, voice: Voice
 ) -> None:
     async with talk(rough, HELLO) as ann:
-        await ann.heard(4.5)
+        await ann.heard(3.5)
         await voice.fail(drop_after_s=0, refuse=True)
         truth_s = ann.heard_s
         result = await ann.result(timeout_s=GIVEN_UP_WITHIN_S)

@@ -5,76 +5,110 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 
 import pytest
+import pytest_asyncio
 
 from local.api_client import ApiRefused
-from local.caller import SimulatedCaller
+from local.call_result import CallResult
 from local.stack import Stack
 from tests.e2e.agent_group import journals, media_processes
+from tests.e2e.customer import ask, signed_in
 from tests.e2e.ledger import billed_between, call_row, settled_exactly
-from tests.e2e.rough_stack import readiness
+from tests.e2e.rough_stack import mend, readiness
 from tests.e2e.talk import HELLO, Talk, lasting, talk
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SORRY = "The agent was lost. Sorry."
 SETTLE_EVERY_S = 10  # what is not in a journal is lost since the last report
 ON_THE_WAY_S = 1.5  # of a report, on two busy cores
+JOURNAL_S = 1.3  # the second that was not over yet, and the delivery of the first sound
 NO_HEARTBEAT_S = 15  # until a dead worker's slots are offered no more
+REAPED_WITHIN_S = 45
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lost(rough_stack: Stack) -> AsyncIterator[tuple[Talk, float]]:
+    """
+    A call whose machine is gone: the worker killed, its journal deleted. And how long it lasted.
+
+    The reaper takes half a minute to be sure; other tests go on meanwhile, with a new worker.
+    """
+    async with talk(rough_stack, HELLO) as ann:
+        await ann.heard(SETTLE_EVERY_S + 1.5)
+        rough_stack.kill("agent")
+        truth_s = ann.heard_s
+        for journal in journals(rough_stack):
+            journal.unlink()
+        yield ann, truth_s
+
+
+async def test_without_an_agent_there_is_no_token_and_no_hold(
+    lost: tuple[Talk, float], rough_stack: Stack
+) -> None:
+    await no_slots_offered(rough_stack)
+    caller = await signed_in(rough_stack)
+    with pytest.raises(ApiRefused) as refused:
+        await ask(caller)
+    assert refused.value.status == 503
+    assert refused.value.message == "All agents are busy, please try again in a moment"
+    assert refused.value.retry_after_s is not None
+    assert 1 <= refused.value.retry_after_s <= 60
+    assert (await caller.api.balance()).reserved == 0
+    assert (await caller.api.request("GET", "/api/calls"))["totalCount"] == 0
+    await caller.close()
+    await mend(rough_stack)
 
 
 async def test_a_killed_cell_ends_its_own_calls_at_the_second_it_died(rough: Stack) -> None:
-    async with talk(rough, lasting(14)) as ann, talk(rough, lasting(14)) as bob:
-        await asyncio.gather(ann.heard(5.4), bob.heard(5))
-        victim = media_processes(rough)[0]
-        os.kill(victim, signal.SIGKILL)
+    async with talk(rough, lasting(8.5)) as ann, talk(rough, lasting(8.5)) as bob:
+        await asyncio.gather(ann.heard(5.5), bob.heard(5))
+        os.kill(media_processes(rough)[0], signal.SIGKILL)
         truths = {talk.call_id: talk.heard_s for talk in (ann, bob)}
         results = await asyncio.gather(ann.result(timeout_s=30), bob.result(timeout_s=30))
     ended = [result for result in results if result.end_reason == "agent_lost"]
     assert ended, "the cell held no call"
     for result in results:
-        assert result.call_id
-        if result not in ended:
-            check = await settled_exactly(rough, result)
-            print(f"other cell: truth {result.talked_s:.2f} s, billed {check.seconds} s")
-            continue
-        truth_s = truths[result.call_id]
-        check = await billed_between(
-            rough, result, at_least_s=truth_s - 1.3, at_most_s=math.floor(truth_s)
-        )
-        print(f"killed cell: truth {truth_s:.2f} s, billed {check.seconds} s, {result.notices}")
-        assert result.ended_by == "agent"
-        assert result.talked_s < truth_s + 3, "the caller was left alone in the room"
-        assert (await call_row(rough, result.call_id))["closed_by"] == "journal"
+        if result in ended:
+            assert result.call_id
+            await closed_from_the_journal(rough, result, truths[result.call_id])
+            assert result.talked_s < truths[result.call_id] + 5, "the caller was left alone"
+            assert [notice.message for notice in result.notices] == [SORRY]
+        else:
+            await settled_exactly(rough, result)
 
 
 async def test_calls_of_a_killed_worker_are_closed_from_its_journal(rough: Stack) -> None:
     async with talk(rough, HELLO) as ann:
-        await ann.heard(6.5)
+        await ann.heard(4.5)
         rough.kill("agent")
         truth_s = ann.heard_s
         left_behind = journals(rough)
         assert left_behind
         await rough.start_process("agent")
         result = await ann.result(timeout_s=30)
-    check = await billed_between(
-        rough, result, at_least_s=truth_s - 1.3, at_most_s=math.floor(truth_s)
-    )
-    print(f"killed worker: truth {truth_s:.2f} s, billed {check.seconds} s")
-    assert result.end_reason == "agent_lost"
-    assert (await call_row(rough, ann.call_id))["closed_by"] == "journal"
+    await closed_from_the_journal(rough, result, truth_s)
     await until(lambda: not set(left_behind) & set(journals(rough)), "the journal to be removed")
 
 
-async def test_a_lost_machine_costs_the_caller_nothing_it_did_not_hear(rough: Stack) -> None:
-    async with talk(rough, HELLO) as ann:
-        await ann.heard(SETTLE_EVERY_S + 3)
-        rough.kill("agent")
-        truth_s = ann.heard_s
-        for journal in journals(rough):
-            journal.unlink()
-        await refused_without_capacity(rough)
-        await caller_is_told(ann)
-        result = await ann.result(timeout_s=50)
+async def test_calls_that_come_together_to_a_fresh_worker_are_all_answered(rough: Stack) -> None:
+    """The first ones of new processes, which load what they share at the same moment."""
+    async with AsyncExitStack() as calls:
+        talks = [await calls.enter_async_context(talk(rough, lasting(1.5))) for _ in range(4)]
+        results = await asyncio.gather(*(call.result(timeout_s=60) for call in talks))
+    assert [result.answered for result in results] == [True] * 4
+    for result in results:
+        await settled_exactly(rough, result)
+
+
+async def test_a_lost_machine_costs_the_caller_nothing_it_did_not_hear(
+    lost: tuple[Talk, float], rough: Stack
+) -> None:
+    ann, truth_s = lost
+    result = await ann.result(timeout_s=REAPED_WITHIN_S)
     check = await billed_between(
         rough,
         result,
@@ -83,28 +117,19 @@ async def test_a_lost_machine_costs_the_caller_nothing_it_did_not_hear(rough: St
     )
     print(f"lost machine: truth {truth_s:.2f} s, billed {check.seconds} s")
     assert result.end_reason == "agent_lost"
+    assert [notice.message for notice in result.notices] == [SORRY]
     assert (await call_row(rough, ann.call_id))["closed_by"] == "reaper"
 
 
-async def caller_is_told(ann: Talk) -> None:
-    words = await ann.noticed("agent_lost", timeout_s=45)
-    assert words == "The agent was lost. Sorry."
-
-
-async def refused_without_capacity(stack: Stack) -> None:
-    """Nobody can answer: no token, told when to try again, and nothing held."""
-    await no_slots_offered(stack)
-    caller = SimulatedCaller(stack.control_plane_url)
-    await caller.api.sign_in(caller.email)
-    with pytest.raises(ApiRefused) as refused:
-        await caller.api.call_token(instructions="", language="en", voice="Ara")
-    assert refused.value.status == 503
-    assert refused.value.message == "All agents are busy, please try again in a moment"
-    assert refused.value.retry_after_s is not None
-    assert 1 <= refused.value.retry_after_s <= 60
-    assert (await caller.api.balance()).reserved == 0
-    assert (await caller.api.request("GET", "/api/calls"))["totalCount"] == 0
-    await caller.close()
+async def closed_from_the_journal(stack: Stack, result: CallResult, truth_s: float) -> None:
+    """Up to the second that was over when the process died, and not one more."""
+    print(f"killed: truth {truth_s:.2f} s, billed {result.billed_s} s")
+    assert (result.ended_by, result.end_reason) == ("agent", "agent_lost")
+    await billed_between(
+        stack, result, at_least_s=truth_s - JOURNAL_S, at_most_s=math.floor(truth_s)
+    )
+    assert result.call_id
+    assert (await call_row(stack, result.call_id))["closed_by"] == "journal"
 
 
 async def no_slots_offered(stack: Stack) -> None:

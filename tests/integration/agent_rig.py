@@ -198,14 +198,17 @@ class Worker:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         return sorted(int(child) for child in text.split())
 
-    def kill_cell_of(self, call_id: UUID) -> None:
+    def cell_of(self, call_id: UUID) -> int:
+        """The number of the cell that holds a running call."""
         journal = self.open_journal()
         for slot in journal.slots:
             mark = journal.watermark(slot)
             if mark and mark.call_id == call_id and mark.state is SlotState.LIVE:
-                os.kill(self.children[1 + journal.cell_of(slot)], signal.SIGKILL)
-                return
+                return journal.cell_of(slot)
         raise AssertionError("the call is in no cell")
+
+    def kill_cell(self, cell: int) -> None:
+        os.kill(self.children[1 + cell], signal.SIGKILL)
 
     def open_journal(self) -> Journal:
         path = self.journal_dir / f"{self.worker_id}.journal"

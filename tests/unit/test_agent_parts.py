@@ -1,6 +1,7 @@
 """The small parts of a call that need neither a room nor a network."""
 
 import json
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from agent.engines import NoEngine, engine_for
 from agent.gaps import Gap, Gaps
 from agent.meter import Meter, MeterState
 from agent.phrases import phrases_for, spoken
+from agent.provider_watch import ProviderWatch
 from agent.settings import AgentSettings
 from agent.voice_output import cut_text
 from shared.call_protocol import CallConfig
@@ -183,6 +185,91 @@ def test_a_gap_that_lasts_too_long_is_named_by_its_cause() -> None:
     gaps.begin(Gap.CALLER_AWAY, 9.3)
     assert gaps.too_long(5.0, 14.2) is None
     assert gaps.too_long(5.0, 14.4) is Gap.ROOM_LOST
+
+
+# --- the provider
+
+
+@dataclass
+class Provider:
+    """What the watch over a provider did, in order."""
+
+    done: list[str] = field(default_factory=list)
+
+    def watch(self) -> ProviderWatch:
+        watch = ProviderWatch(
+            on_down=lambda: self.done.append("down"),
+            on_up=lambda: self.done.append("up"),
+            ping=lambda: self.done.append("ping"),
+        )
+        watch.event(0.0)
+        return watch
+
+
+def check_until(watch: ProviderWatch, start_s: int, end_s: int) -> None:
+    for now_s in range(start_s, end_s + 1):
+        watch.check(float(now_s))
+
+
+def test_a_provider_that_talks_is_left_alone() -> None:
+    provider = Provider()
+    watch = provider.watch()
+    for now_s in range(60):
+        watch.event(float(now_s))
+        watch.check(now_s + 0.5)
+    assert provider.done == []
+
+
+def test_a_quiet_provider_that_answers_is_up() -> None:
+    provider = Provider()
+    watch = provider.watch()
+    check_until(watch, 0, 9)
+    watch.event(9.1)
+    check_until(watch, 10, 16)
+    assert provider.done == ["ping"]
+
+
+def test_a_quiet_provider_that_does_not_answer_is_down_until_it_does() -> None:
+    provider = Provider()
+    watch = provider.watch()
+    check_until(watch, 0, 20)
+    assert provider.done == ["ping", "down"]
+    check_until(watch, 21, 40)
+    assert provider.done.count("down") == 1
+    watch.event(40.5)
+    assert provider.done[-1] == "up"
+
+
+def test_a_lost_connection_is_down_until_the_provider_says_something() -> None:
+    provider = Provider()
+    watch = provider.watch()
+    watch.lost()
+    watch.lost()
+    watch.event(3.0)
+    assert provider.done == ["down", "up"]
+
+
+def test_a_caller_who_gets_no_reply_pays_no_more_until_there_is_one() -> None:
+    provider = Provider()
+    watch = provider.watch()
+    watch.caller_was_heard(1.0)
+    for now_s in range(1, 20):
+        watch.event(float(now_s))
+        watch.check(float(now_s))
+    assert provider.done == ["down"]
+    watch.agent_speaks()
+    assert provider.done == ["down", "up"]
+
+
+def test_a_caller_who_speaks_on_is_owed_nothing_yet() -> None:
+    provider = Provider()
+    watch = provider.watch()
+    watch.caller_was_heard(1.0)
+    watch.caller_speaks()
+    for now_s in range(1, 20):
+        watch.event(float(now_s))
+        watch.check(float(now_s))
+    assert provider.done == []
 
 
 # --- silence, words, captions

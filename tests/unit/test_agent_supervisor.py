@@ -131,6 +131,17 @@ def test_a_killed_cell_is_buried_and_forked_again(group: Group) -> None:
     assert len(group.lives("cell0")) == 1
 
 
+def test_a_cell_that_leaves_of_itself_is_renewed_at_once(group: Group) -> None:
+    def leave_once(cell: int) -> None:
+        if cell == 0 and len(group.lives("cell0")) == 1:
+            return
+        sleep_forever(cell)
+
+    group.start(leave_once)
+    until(lambda: len(group.lives("cell0")) == 2)
+    assert group.journal.generation(0) == 1
+
+
 def test_a_killed_charger_is_forked_again_and_no_call_is_buried(group: Group) -> None:
     group.start(sleep_forever)
     until(lambda: group.lives("charger") and group.lives("cell1"))

@@ -124,3 +124,15 @@ def test_how_often_it_is_asked_changes_nothing(cuts: list[float], end_s: float) 
     for cut_s in sorted(cut for cut in cuts if cut <= end_s):
         asked.tick(cut_s)
     assert asked.finish(end_s) == quiet.finish(end_s)
+
+
+@given(start_s=st.floats(0.0, 1e6), talked_s=st.floats(0.0, 500.0), late_s=st.floats(0.0, 5.0))
+def test_a_pause_at_the_last_whole_second_bills_exactly_the_seconds_shown(
+    start_s: float, talked_s: float, late_s: float
+) -> None:
+    meter = Meter(base_seconds=0, granted_seconds=1000, final_unit=False)
+    meter.start(start_s)
+    now_s = start_s + talked_s
+    shown = meter.tick(now_s).seconds
+    meter.pause(meter.last_second_at_s(now_s))
+    assert meter.finish(now_s + late_s) == shown

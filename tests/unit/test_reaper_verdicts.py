@@ -10,7 +10,7 @@ from shared.ids import new_call_id
 HERE, GONE, UNKNOWN = Evidence.PRESENT, Evidence.ABSENT, Evidence.UNKNOWN
 
 
-def call(  # noqa: PLR0913 - a row of the table
+def call(
     *,
     state: str = "active",
     age_s: float = 100,
