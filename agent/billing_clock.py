@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent.evidence import Evidence
-from agent.gaps import Gap, Gaps
+from agent.gaps import GapKind, Gaps
 from agent.journal import Answer, SlotState
 from agent.meter import Cue, Meter, MeterState, Tick
 from agent.slots import Slot
@@ -30,7 +30,7 @@ POLL_S = 0.25  # how soon an answer in the journal is seen
 AFTER_SECOND_S = 0.02  # a tick comes just after its second, so that the floor is that second
 MEDIA_LOST_AFTER_S = 2.0  # five times the longest pause between packets of an open microphone
 
-_FOUND_LATE = (Gap.CALLER_AWAY, Gap.MEDIA_STOPPED)
+_FOUND_LATE = (GapKind.CALLER_AWAY, GapKind.MEDIA_STOPPED)
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class BillingClock:
         self.slot.write(SlotState.LIVE, self.meter.seconds)
         self.on_change()
 
-    def begin_gap(self, gap: Gap) -> None:
+    def begin_gap(self, gap: GapKind) -> None:
         """From now on nobody pays; from the last proof on, when the caller was lost unseen."""
         if gap in self.gaps:
             return
@@ -73,7 +73,7 @@ class BillingClock:
         self.gaps.begin(gap, min(self._proven_s, now_s) if gap in _FOUND_LATE else now_s)
         self.on_change()
 
-    def end_gap(self, gap: Gap) -> None:
+    def end_gap(self, gap: GapKind) -> None:
         if gap not in self.gaps:
             return
         log.info("gap_ends", call_id=str(self.config.call_id), kind=gap.value)
@@ -87,14 +87,15 @@ class BillingClock:
             due_s = self.meter.until_next_second_s(self.clock.monotonic())
             await asyncio.sleep(min(due_s + AFTER_SECOND_S, POLL_S) if due_s > 0 else POLL_S)
             self._take_answer()
-            if Gap.MEDIA_STOPPED in self.gaps:
+            if GapKind.MEDIA_STOPPED in self.gaps:
                 if await self.evidence.is_alive():
-                    self.end_gap(Gap.MEDIA_STOPPED)
+                    self.end_gap(GapKind.MEDIA_STOPPED)
             elif self.meter.until_next_second_s(self.clock.monotonic()) <= 0:
                 await self._count()
 
     def finish(self, reason: EndReason) -> int:
         """Stop for good. The journal knows the end when this returns."""
+        self.gaps.close(self.clock.monotonic())
         seconds = self.meter.finish(self.clock.monotonic() - NOTICE_ALLOWANCE_S)
         self.slot.write(SlotState.ENDED, seconds, reason)
         return seconds
@@ -107,7 +108,7 @@ class BillingClock:
             return  # it changed while we asked
         if not is_proven:
             if now_s - self._proven_s >= MEDIA_LOST_AFTER_S:
-                self.begin_gap(Gap.MEDIA_STOPPED)
+                self.begin_gap(GapKind.MEDIA_STOPPED)
             return
         self._proven_s = self.meter.last_second_at_s(now_s)
         before = self.meter.seconds

@@ -18,13 +18,13 @@ from agent.conversation import Conversation
 from agent.engines import realtime_model
 from agent.evidence import Evidence
 from agent.farewell import settlement, tell_the_end, true_reason
-from agent.gaps import Gap
+from agent.gaps import GapKind
 from agent.journal import Answer, Mode
 from agent.meter import MeterState, Tick
 from agent.page import Page
 from agent.presence import Presence
 from agent.slots import Slot
-from agent.transcript import INDEX_STRIDE, Transcript
+from agent.transcript import Transcript
 from agent.voice_output import VoiceOutput
 from shared.call_protocol import CallConfig, MeterMessage, TranscriptReport
 from shared.end_reasons import EndReason
@@ -41,10 +41,10 @@ REJOIN_SETTLE_S = 1.0  # a returning caller subscribes again; what is said befor
 LAST_REPORT_S = 3.0
 
 _TOO_LONG = {
-    Gap.CALLER_AWAY: EndReason.CALLER_LOST,
-    Gap.MEDIA_STOPPED: EndReason.MEDIA_LOST,
-    Gap.ROOM_LOST: EndReason.MEDIA_LOST,
-    Gap.PROVIDER_DOWN: EndReason.PROVIDER_ERROR,
+    GapKind.CALLER_AWAY: EndReason.CALLER_LOST,
+    GapKind.MEDIA_STOPPED: EndReason.MEDIA_LOST,
+    GapKind.ROOM_LOST: EndReason.MEDIA_LOST,
+    GapKind.PROVIDER_DOWN: EndReason.PROVIDER_ERROR,
 }
 
 
@@ -82,7 +82,7 @@ class Call:
             epoch=config.epoch,
             clock=cell.clock,
             post=self._post_transcript,
-            first_index=(config.epoch - 1) * INDEX_STRIDE,
+            gaps=self.clock.gaps,
         )
         self.voice = VoiceOutput(self._room, cell.clock, self.clock.begin)
         self.conversation = Conversation(
@@ -92,8 +92,8 @@ class Call:
             model=realtime_model(config, cell.settings),
             voice=self.voice,
             on_item=self.transcript.add,
-            on_down=lambda: self.clock.begin_gap(Gap.PROVIDER_DOWN),
-            on_up=lambda: self.clock.end_gap(Gap.PROVIDER_DOWN),
+            on_down=lambda: self.clock.begin_gap(GapKind.PROVIDER_DOWN),
+            on_up=lambda: self.clock.end_gap(GapKind.PROVIDER_DOWN),
             on_failed=lambda: self.end(EndReason.PROVIDER_ERROR),
         )
         self.final_minute = FinalMinute(self.conversation.session, self.page, config.language)
@@ -104,8 +104,8 @@ class Call:
             beginning = tasks.create_task(self.conversation.begin())
             await connecting
             self._room.on("disconnected", lambda *_: self.end(EndReason.MEDIA_LOST))
-            self._room.on("reconnecting", lambda: self.clock.begin_gap(Gap.ROOM_LOST))
-            self._room.on("reconnected", lambda: self.clock.end_gap(Gap.ROOM_LOST))
+            self._room.on("reconnecting", lambda: self.clock.begin_gap(GapKind.ROOM_LOST))
+            self._room.on("reconnected", lambda: self.clock.end_gap(GapKind.ROOM_LOST))
             self.presence.watch()
             await beginning
             running = [
@@ -154,19 +154,19 @@ class Call:
     def _on_caller_come(self) -> None:
         self._waiting_since_s = self._cell.clock.monotonic()
         self._speak_if_heard()
-        if Gap.CALLER_AWAY in self.clock.gaps:
+        if GapKind.CALLER_AWAY in self.clock.gaps:
             self.voice.close_gate()
             asyncio.get_running_loop().call_later(REJOIN_SETTLE_S, self._on_caller_back)
         self._show_meter()
 
     def _on_caller_back(self) -> None:
         if self.presence.is_here:
-            self.clock.end_gap(Gap.CALLER_AWAY)
+            self.clock.end_gap(GapKind.CALLER_AWAY)
             self._speak_if_heard()
 
     def _on_caller_lost(self) -> None:
         self.voice.close_gate()
-        self.clock.begin_gap(Gap.CALLER_AWAY)
+        self.clock.begin_gap(GapKind.CALLER_AWAY)
 
     def _on_cue(self, tick: Tick) -> None:
         assert tick.cue

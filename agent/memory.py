@@ -3,7 +3,8 @@ Keeps a cell small over thousands of calls.
 
 A finished call is a web of objects that refer to each other: only the cyclic collector frees it,
 which a quiet process rarely runs. glibc keeps an arena for each thread and gives little back.
-Measured over 72 short calls in one cell: from 101 to 133 MB without this.
+Measured after 12 short calls in one cell: 101 MB without this, 88 MB with it. What the media engine
+itself keeps of each call is another matter: `agent_calls_per_renewal`.
 """
 
 import ctypes

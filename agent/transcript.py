@@ -1,4 +1,8 @@
-"""What was said, collected from the framework's events and reported in numbered pieces."""
+"""
+What was said and when the line stood still, reported in numbered pieces.
+
+A piece repeated changes nothing, so what was not answered is sent again.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,9 +11,11 @@ from livekit.agents import ConversationItemAddedEvent
 from livekit.agents.llm import ChatMessage
 
 from agent.charging_client import Refused, Unknown
+from agent.gaps import GAPS_MAX, Gaps
 from shared.call_protocol import (
     TRANSCRIPT_ITEMS_MAX,
     TRANSCRIPT_TEXT_MAX,
+    Gap,
     TranscriptItem,
     TranscriptReport,
 )
@@ -25,15 +31,17 @@ Post = Callable[[TranscriptReport], Awaitable[None]]
 
 
 class Transcript:
-    """Items get their number when they are said; a report repeated changes nothing."""
+    """Items get their number when they are said, gaps when they begin."""
 
-    def __init__(self, *, epoch: int, clock: Clock, post: Post, first_index: int) -> None:
+    def __init__(self, *, epoch: int, clock: Clock, post: Post, gaps: Gaps) -> None:
         self._epoch = epoch
         self._clock = clock
         self._post = post
+        self._gaps = gaps
+        self._gaps_done = 0  # how many were reported with their final length
         self._joined_s = clock.monotonic()
-        self._next_index = first_index
-        self._end_index = first_index + INDEX_STRIDE
+        self._next_index = (epoch - 1) * INDEX_STRIDE
+        self._end_index = epoch * INDEX_STRIDE
         self._unsent: list[TranscriptItem] = []
 
     def add(self, event: ConversationItemAddedEvent) -> None:
@@ -63,12 +71,24 @@ class Transcript:
 
     async def report(self) -> None:
         """Send what is new. Unanswered, it stays for the next time; refused, it is dropped."""
-        while self._unsent:
+        gaps = self._new_gaps()
+        done = sum(gap.ended_s is not None for gap in self._gaps.standstills)
+        while self._unsent or gaps:
             items = self._unsent[:TRANSCRIPT_ITEMS_MAX]
             try:
-                await self._post(TranscriptReport(epoch=self._epoch, items=items))
+                await self._post(TranscriptReport(epoch=self._epoch, items=items, gaps=gaps))
             except (Unknown, TimeoutError):
                 return
             except Refused as refusal:
                 log.warning("transcript_refused", status=refusal.status, count=len(items))
             del self._unsent[: len(items)]
+            gaps, self._gaps_done = [], done
+
+    def _new_gaps(self) -> list[Gap]:
+        first_index = (self._epoch - 1) * GAPS_MAX
+        now_s = self._clock.monotonic()
+        return [
+            gap.report(first_index + number, now_s)
+            for number, gap in enumerate(self._gaps.standstills)
+            if number >= self._gaps_done
+        ]

@@ -17,6 +17,7 @@ from shared.call_protocol import (
     CallConfig,
     CloseAnswer,
     CloseCall,
+    Gap,
     Grant,
     SettleAnswer,
     SettleReport,
@@ -45,6 +46,7 @@ class FakeCall:
     closes: list[CloseCall] = field(default_factory=list)
     end_reason: str = ""
     transcript: dict[int, TranscriptItem] = field(default_factory=dict)
+    gaps: dict[int, Gap] = field(default_factory=dict)
 
     @property
     def closed(self) -> bool:
@@ -185,6 +187,7 @@ class FakeControlPlane:
         report = TranscriptReport.model_validate_json(await request.read())
         call = self._call(request)
         call.transcript.update({item.index: item for item in report.items})
+        call.gaps.update({gap.index: gap for gap in report.gaps})
         return _json("{}")
 
     async def _workers(self, request: web.Request) -> web.Response:

@@ -180,6 +180,11 @@ async def test_a_caller_who_vanishes_and_comes_back_pays_no_gap(rig: Rig) -> Non
     talked_s = first_s + back.left_s - running_s
     assert talked_s - 1 <= call.seconds <= math.ceil(talked_s)
     assert call.end_reason == "caller_hangup"
+    await until(lambda: call.gaps)
+    gap = call.gaps[0]
+    assert gap.cause in {"caller_away", "media_lost"}
+    assert gap.at_s in {math.floor(first_s), math.ceil(first_s)}
+    assert abs(gap.lasted_s - (running_s - vanished_s)) < 1.5
 
 
 @pytest.mark.usefixtures("worker")

@@ -13,15 +13,19 @@ from livekit.agents import Agent  # noqa: TID251 - what is configured here
 from pydantic import SecretStr, ValidationError
 
 from agent.behaviors.silence import Silence
+from agent.charging_client import Unknown
 from agent.config_updates import INSTRUCTIONS_MAX, ConfigUpdates
 from agent.engines import NoEngine, engine_for
-from agent.gaps import Gap, Gaps
+from agent.gaps import GapKind, Gaps
 from agent.meter import Meter, MeterState
 from agent.phrases import phrases_for, spoken
 from agent.provider_watch import ProviderWatch
 from agent.settings import AgentSettings
+from agent.transcript import Transcript
 from agent.voice_output import cut_text
-from shared.call_protocol import CallConfig
+from shared.call_protocol import CallConfig, TranscriptReport
+from shared.call_protocol import Gap as ReportedGap
+from shared.clock import SystemClock
 
 
 def settings(**changes: Any) -> AgentSettings:
@@ -163,28 +167,77 @@ def running_gaps() -> Gaps:
 
 def test_the_clock_runs_again_when_the_last_gap_is_over() -> None:
     gaps = running_gaps()
-    gaps.begin(Gap.ROOM_LOST, 10.0)
-    gaps.begin(Gap.PROVIDER_DOWN, 11.0)
-    gaps.end(Gap.ROOM_LOST, 20.0)
+    gaps.begin(GapKind.ROOM_LOST, 10.0)
+    gaps.begin(GapKind.PROVIDER_DOWN, 11.0)
+    gaps.end(GapKind.ROOM_LOST, 20.0)
     assert gaps.meter.state is MeterState.PAUSED
-    gaps.end(Gap.PROVIDER_DOWN, 30.0)
+    gaps.end(GapKind.PROVIDER_DOWN, 30.0)
     assert gaps.meter.finish(31.0) == 11
 
 
 def test_the_end_of_a_gap_that_never_began_starts_nothing() -> None:
     gaps = running_gaps()
-    gaps.begin(Gap.CALLER_AWAY, 10.0)
-    gaps.end(Gap.PROVIDER_DOWN, 11.0)
+    gaps.begin(GapKind.CALLER_AWAY, 10.0)
+    gaps.end(GapKind.PROVIDER_DOWN, 11.0)
     assert gaps.meter.state is MeterState.PAUSED
 
 
 def test_a_gap_that_lasts_too_long_is_named_by_its_cause() -> None:
     """When our room is lost the caller seems to leave it, a little earlier by the evidence."""
     gaps = running_gaps()
-    gaps.begin(Gap.ROOM_LOST, 10.0)
-    gaps.begin(Gap.CALLER_AWAY, 9.3)
+    gaps.begin(GapKind.ROOM_LOST, 10.0)
+    gaps.begin(GapKind.CALLER_AWAY, 9.3)
     assert gaps.too_long(5.0, 14.2) is None
-    assert gaps.too_long(5.0, 14.4) is Gap.ROOM_LOST
+    assert gaps.too_long(5.0, 14.4) is GapKind.ROOM_LOST
+
+
+def test_a_standstill_is_listed_once_by_what_stopped_the_clock_first() -> None:
+    gaps = running_gaps()
+    gaps.meter.tick(10.2)
+    gaps.begin(GapKind.ROOM_LOST, 10.5)
+    gaps.begin(GapKind.CALLER_AWAY, 10.0)
+    gaps.end(GapKind.ROOM_LOST, 14.0)
+    assert gaps.standstills[0].report(0, 15.0).lasted_s == 4.5  # so far
+    gaps.end(GapKind.CALLER_AWAY, 16.0)
+    assert [gap.report(3, 99.0) for gap in gaps.standstills] == [
+        ReportedGap(index=3, at_s=10, lasted_s=5.5, cause="media_lost")
+    ]
+
+
+def test_nothing_stands_still_before_the_clock_starts() -> None:
+    gaps = Gaps(Meter(base_seconds=0, granted_seconds=60, final_unit=False))
+    gaps.begin(GapKind.PROVIDER_DOWN, 1.0)
+    assert gaps.standstills == []
+
+
+@dataclass
+class Told:
+    """What a transcript posted; `fail` makes the next post end unknown."""
+
+    reports: list[TranscriptReport] = field(default_factory=list)
+    fail: bool = False
+
+    async def post(self, report: TranscriptReport) -> None:
+        self.reports.append(report)
+        if self.fail:
+            self.fail = False
+            raise Unknown("lost")
+
+
+async def test_a_gap_is_reported_until_its_end_was_answered() -> None:
+    gaps, told = running_gaps(), Told()
+    transcript = Transcript(epoch=2, clock=SystemClock(), post=told.post, gaps=gaps)
+    await transcript.report()
+    assert told.reports == []
+    gaps.begin(GapKind.PROVIDER_DOWN, 10.0)
+    await transcript.report()
+    gaps.end(GapKind.PROVIDER_DOWN, 12.5)
+    told.fail = True
+    await transcript.report()
+    await transcript.report()
+    await transcript.report()
+    assert [[gap.index for gap in report.gaps] for report in told.reports] == [[100]] * 3
+    assert [report.gaps[0].lasted_s for report in told.reports[1:]] == [2.5, 2.5]
 
 
 # --- the provider
