@@ -30,6 +30,8 @@ POLL_S = 0.25  # how soon an answer in the journal is seen
 AFTER_SECOND_S = 0.02  # a tick comes just after its second, so that the floor is that second
 MEDIA_LOST_AFTER_S = 2.0  # five times the longest pause between packets of an open microphone
 
+STOOD_STILL_S = 2.0  # we look four times a second: a longer pause is ours, not the caller's
+
 _FOUND_LATE = (GapKind.CALLER_AWAY, GapKind.MEDIA_STOPPED)
 
 
@@ -47,6 +49,7 @@ class BillingClock:
     meter: Meter = field(init=False)
     gaps: Gaps = field(init=False)
     _proven_s: float = 0.0
+    _looked_s: float = 0.0
     _seen: Answer | None = None
 
     def __post_init__(self) -> None:
@@ -59,7 +62,7 @@ class BillingClock:
 
     def begin(self) -> None:
         """The first sound is on its way to a caller who listens."""
-        self._proven_s = self.clock.monotonic()
+        self._proven_s = self._looked_s = self.clock.monotonic()
         self.meter.start(self._proven_s + DELIVERY_ALLOWANCE_S)
         self.slot.write(SlotState.LIVE, self.meter.seconds)
         self.on_change()
@@ -86,12 +89,22 @@ class BillingClock:
         while True:
             due_s = self.meter.until_next_second_s(self.clock.monotonic())
             await asyncio.sleep(min(due_s + AFTER_SECOND_S, POLL_S) if due_s > 0 else POLL_S)
+            self._skip_standstill()
             self._take_answer()
             if GapKind.MEDIA_STOPPED in self.gaps:
                 if await self.evidence.is_alive():
                     self.end_gap(GapKind.MEDIA_STOPPED)
             elif self.meter.until_next_second_s(self.clock.monotonic()) <= 0:
                 await self._count()
+
+    def _skip_standstill(self) -> None:
+        """Time in which this process was stopped or starved served nobody, and costs nothing."""
+        now_s = self.clock.monotonic()
+        if now_s - self._looked_s >= STOOD_STILL_S and self.meter.state is MeterState.RUNNING:
+            self.meter.pause(self._looked_s)
+            self.meter.resume(now_s)
+            self._proven_s = now_s
+        self._looked_s = now_s
 
     def finish(self, reason: EndReason) -> int:
         """Stop for good. The journal knows the end when this returns."""

@@ -42,7 +42,7 @@ LAST_REPORT_S = 3.0
 
 _TOO_LONG = {
     GapKind.CALLER_AWAY: EndReason.CALLER_LOST,
-    GapKind.MEDIA_STOPPED: EndReason.MEDIA_LOST,
+    GapKind.MEDIA_STOPPED: EndReason.CALLER_LOST,
     GapKind.ROOM_LOST: EndReason.MEDIA_LOST,
     GapKind.PROVIDER_DOWN: EndReason.PROVIDER_ERROR,
 }

@@ -26,6 +26,7 @@ from control_plane.background import Background
 from control_plane.boundary import RequestBoundary
 from control_plane.http_errors import register_error_handlers
 from control_plane.jwks import FETCH_TIMEOUT_S, KeySet
+from control_plane.listening import keep_listening
 from control_plane.livekit_gateway import LiveKitGateway
 from control_plane.openapi import WebApplication
 from control_plane.routes import (
@@ -129,6 +130,8 @@ async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Se
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S))
+        listening = asyncio.create_task(keep_listening(pool))
+        stack.callback(listening.cancel)
         background = Background()
         stack.push_async_callback(background.close)
         keys = settings.session_jwks_url and KeySet(settings.session_jwks_url, http, clock)

@@ -32,6 +32,7 @@ from control_plane.store.call_configs import FrozenCall
 from control_plane.store.voices import Voice
 from control_plane.workers import admit
 from shared import metrics
+from shared.call_protocol import Notice
 from shared.db import Tx, transaction
 from shared.end_reasons import EndReason
 from shared.errors import ActiveCall, Unavailable
@@ -138,12 +139,12 @@ async def _make_room(services: Services, call_id: CallId, *, superseded: Iterabl
     """The room with its agent; meanwhile the rooms of calls this one took the place of go."""
     for old in superseded:
         metrics.CALLS_ENDED.labels(EndReason.SUPERSEDED).inc()
-        services.background.start(delete_call_room(services.livekit, old), kind="delete_room")
+        services.background.start(end_call_room(services.livekit, old), kind="delete_room")
     try:
         await services.livekit.create_call_room(room_name_of(call_id), call_id)
     except Unavailable:
         # It may have been made all the same: its agent is refused at the start, the room goes.
-        services.background.start(delete_call_room(services.livekit, call_id), kind="delete_room")
+        services.background.start(end_call_room(services.livekit, call_id), kind="delete_room")
         await asyncio.shield(_give_back(services, call_id))
         raise
 
@@ -163,10 +164,14 @@ async def _give_back(services: Services, call_id: CallId) -> None:
     metrics.CALLS_ENDED.labels(EndReason.MEDIA_LOST).inc()
 
 
-async def delete_call_room(livekit: LiveKitGateway, call_id: UUID, *, after_s: float = 0) -> None:
-    """Best effort: send everybody away who is still in the room of an ended call."""
-    await asyncio.sleep(after_s)
+async def end_call_room(
+    livekit: LiveKitGateway, call_id: UUID, *, after_s: float = 0, notice: Notice | None = None
+) -> None:
+    """Best effort: tell who is still in the room of an ended call, wait, send everybody away."""
     try:
+        if notice:
+            await livekit.send_notice(room_name_of(call_id), notice)
+        await asyncio.sleep(after_s)
         await livekit.delete_room(room_name_of(call_id))
     except Unavailable:  # the jobs compare rooms and calls, and find it
         log.warning("room_not_deleted", call_id=str(call_id))

@@ -18,7 +18,7 @@ from control_plane.reaper import Reaper
 from control_plane.reconcile import reconcile
 from control_plane.schedule import Chore, run_as_leader
 from control_plane.sentry import configure_sentry
-from control_plane.store import upkeep
+from control_plane.store import listeners, upkeep
 from shared.clock import SystemClock
 from shared.db import Pool, open_pool, transaction
 from shared.log import configure_logging, get_logger
@@ -97,6 +97,7 @@ async def _expire_charges(pool: Pool) -> None:
 async def _ensure_partitions(pool: Pool) -> None:
     async with transaction(pool) as tx:
         await upkeep.ensure_partitions(tx)
+        await listeners.forget_the_gone(tx)
 
 
 async def _pool_when_there(settings: PostgresSettings) -> Pool:

@@ -7,6 +7,7 @@ that came back to life in between is safe: closing bills the settled watermark o
 hears at the next report that it is closed.
 """
 
+import asyncio
 from dataclasses import dataclass
 
 from billing import charging
@@ -33,6 +34,8 @@ from shared.log import get_logger
 
 log = get_logger(__name__)
 
+CONSIDERED_AT_ONCE = 4  # connections taken from the pool of eight
+NOTICE_S = 0.5  # the end of the room overtakes what was sent just before it
 ROUND_MAX = 500  # calls looked at in one round; the most silent come first
 
 
@@ -45,7 +48,13 @@ class Reaper:
         """Judge every call without a recent sign of life; returns how many were closed."""
         async with transaction(self.pool) as tx:
             candidates = await stale.stale_calls(tx, silent_s=REDISPATCH_AFTER_S, limit=ROUND_MAX)
-        return sum([await self.consider(call) for call in candidates])
+        gate = asyncio.Semaphore(CONSIDERED_AT_ONCE)
+
+        async def consider(call: StaleCall) -> bool:
+            async with gate:
+                return await self.consider(call)
+
+        return sum(await asyncio.gather(*map(consider, candidates)))
 
     async def consider(self, call: StaleCall) -> bool:
         """Look, judge, act on one call. True when it was closed."""
@@ -104,6 +113,7 @@ class Reaper:
         try:
             notice = Notice(kind="agent_lost", message=ENDINGS[verdict.reason].words)
             await self.rooms.send_notice(call.room_name, notice)
+            await asyncio.sleep(NOTICE_S)
             await self.rooms.delete_room(call.room_name)
         except Unavailable:  # the comparison of rooms and calls finds it later
             log.warning("room_not_deleted", call_id=str(call.id))

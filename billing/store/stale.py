@@ -9,8 +9,9 @@ STALE = """
 select s.id, s.state, s.seconds, s.granted, s.redispatches, s.answered_at is not null as answered,
   c.room_name,
   extract(epoch from clock_timestamp() - s.authorized_at)::float8 as age_s,
-  extract(epoch from clock_timestamp() - s.last_seen_at)::float8 as silent_s
+  least(extract(epoch from clock_timestamp() - s.last_seen_at)::float8, heard.s) as silent_s
 from call_sessions s join call_configs c on c.call_id = s.id
+  cross join (select listened_s_v1() as s) heard
 where s.state in ('authorized', 'active')
   and s.last_seen_at < clock_timestamp() - make_interval(secs => $1)
 order by s.last_seen_at limit $2
@@ -20,8 +21,9 @@ STALE_ONE = """
 select s.id, s.state, s.seconds, s.granted, s.redispatches, s.answered_at is not null as answered,
   c.room_name,
   extract(epoch from clock_timestamp() - s.authorized_at)::float8 as age_s,
-  extract(epoch from clock_timestamp() - s.last_seen_at)::float8 as silent_s
+  least(extract(epoch from clock_timestamp() - s.last_seen_at)::float8, heard.s) as silent_s
 from call_sessions s join call_configs c on c.call_id = s.id
+  cross join (select listened_s_v1() as s) heard
 where s.state in ('authorized', 'active') and s.id = $1
 """
 
@@ -40,7 +42,11 @@ TRY_LEAD = "select pg_try_advisory_lock($1)"
 
 @dataclass(frozen=True, slots=True)
 class StaleCall:
-    """Seconds are ages by the database's clock, the only one that expires anything."""
+    """
+    Seconds are ages by the database's clock, the only one that expires anything.
+
+    `silent_s`: since the last report, as far as anybody was there to hear one.
+    """
 
     id: UUID
     state: str

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from billing import charging
 from billing.errors import CallNotFound
 from control_plane.briefing import brief
-from control_plane.calls import delete_call_room
+from control_plane.calls import end_call_room
 from control_plane.http_errors import parse_json
 from control_plane.services import CurrentServices, TrustedWorker
 from control_plane.store import call_history, workers
@@ -26,6 +26,7 @@ from shared.call_protocol import (
     CloseAnswer,
     CloseCall,
     Grant,
+    Notice,
     SettleAnswer,
     SettleReport,
     Standing,
@@ -34,11 +35,13 @@ from shared.call_protocol import (
     WorkerReport,
 )
 from shared.db import transaction
+from shared.end_reasons import ENDINGS
 from shared.errors import Fenced
 
 router = APIRouter(prefix="/internal/v1", dependencies=[TrustedWorker], include_in_schema=False)
 
 NO_CONTENT: Final = 204
+NOTICE_S: Final = 0.5  # the end of the room overtakes what was sent just before it
 FAREWELL_S: Final = 1.0  # the agent needs a tenth of it; nothing is billed any more
 
 
@@ -91,10 +94,16 @@ async def close_call(call_id: UUID, request: Request, services: CurrentServices)
     if not closed.already_closed:
         metrics.CALLS_ENDED.labels(closed.end_reason).inc()
         metrics.SETTLED_SECONDS.inc(closed.seconds)
-    # An agent that closes its own call still has to tell the caller how it ended.
-    after_s = FAREWELL_S if order.source == "agent" else 0
-    deletion = delete_call_room(services.livekit, call_id, after_s=after_s)
-    services.background.start(deletion, kind="delete_room")
+    # An agent that closes its own call tells the caller itself; a dead one cannot.
+    is_alive = order.source == "agent"
+    notice = Notice(kind="agent_lost", message=ENDINGS[order.reason].words)
+    ending = end_call_room(
+        services.livekit,
+        call_id,
+        after_s=FAREWELL_S if is_alive else NOTICE_S,
+        notice=None if is_alive else notice,
+    )
+    services.background.start(ending, kind="delete_room")
     answer = CloseAnswer(
         id=call_id,
         seconds=closed.seconds,

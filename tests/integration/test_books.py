@@ -98,6 +98,10 @@ async def _configure(connection: Any) -> str:
         "greeting, free_call) select id, 'ro-' || id, 'paid', 'm', 'Ara', 'en', '', '', false "
         "from call_sessions"
     )
+    await connection.execute(
+        "insert into listeners(id, listening_since) "
+        "values (gen_random_uuid(), clock_timestamp() - interval '1 hour')"
+    )
     return str(await connection.fetchval("select room_name from call_configs"))
 
 
@@ -126,6 +130,21 @@ async def test_a_call_whose_agent_is_gone_closes_at_the_settled_second(
     assert rooms.deleted == [room]
     assert rooms.notices == [(room, "agent_lost")]
     assert await health.violations(connection, limit=10) == []
+
+
+async def test_silence_that_nobody_listened_to_ends_no_call(pool: Pool, connection: Any) -> None:
+    """
+    The control plane was away for 20 s and is back: agents need a moment to be heard again.
+
+    A call that had ended meanwhile was closed at its last report, before its agent could deliver
+    the end.
+    """
+    await open_calls(connection, 1)
+    room = await _configure(connection)
+    await connection.execute("update listeners set listening_since = clock_timestamp()")
+    await _age(connection, seen_s=25, placed_s=60)
+
+    assert await Reaper(pool, ScriptedRooms(present={room: []})).round() == 0
 
 
 async def test_an_error_of_the_media_server_ends_no_call(pool: Pool, connection: Any) -> None:
