@@ -181,10 +181,11 @@ async def test_a_caller_who_vanishes_and_comes_back_pays_no_gap(rig: Rig) -> Non
     assert talked_s - 1 <= call.seconds <= math.ceil(talked_s)
     assert call.end_reason == "caller_hangup"
     await until(lambda: call.gaps)
-    gap = call.gaps[0]
-    assert gap.cause in {"caller_away", "media_lost"}
-    assert gap.at_s in {math.floor(first_s), math.ceil(first_s)}
-    assert abs(gap.lasted_s - (running_s - vanished_s)) < 1.5
+    # The media stopped first, then LiveKit said that the caller was away: one gap or two.
+    assert {gap.cause for gap in call.gaps.values()} <= {"caller_away", "media_lost"}
+    assert call.gaps[0].at_s in {math.floor(first_s), math.ceil(first_s)}
+    away_s = running_s - vanished_s
+    await until(lambda: abs(sum(gap.lasted_s for gap in call.gaps.values()) - away_s) < 1.5)
 
 
 @pytest.mark.usefixtures("worker")
