@@ -120,7 +120,7 @@ class BillingClock:
         if self.meter.state is not MeterState.RUNNING:
             return  # it changed while we asked
         if not is_proven:
-            if now_s - self._proven_s >= MEDIA_LOST_AFTER_S:
+            if self.clock.monotonic() - self._proven_s >= MEDIA_LOST_AFTER_S:
                 self.begin_gap(GapKind.MEDIA_STOPPED)
             return
         self._proven_s = self.meter.last_second_at_s(now_s)

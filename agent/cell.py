@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from livekit import rtc
 from livekit.agents import AgentServer, JobContext, JobRequest
 from livekit.agents.job import JobExecutorType
 
@@ -71,6 +72,7 @@ async def serve(settings: AgentSettings, journal: Journal, number: int, clock: C
 
     Raises when LiveKit is given up.
     """
+    load_media_engine()
     async with ChargingClient(settings.control_plane_url, settings.internal_token) as client:
         pool = SlotPool(journal, number)
         loop = asyncio.get_running_loop()
@@ -87,6 +89,16 @@ async def serve(settings: AgentSettings, journal: Journal, number: int, clock: C
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(server.aclose(), CLOSE_MAX_S)
         running.cancel()
+
+
+def load_media_engine() -> None:
+    """
+    Before any call runs: the SDK creates its engine at first use, without a lock.
+
+    Two calls that come at the same moment would create it twice, and one of them never hear of its
+    room (livekit 1.1.21, `FfiClient.instance`).
+    """
+    rtc.AudioResampler(48_000, 48_000)
 
 
 def _server(cell: Cell) -> AgentServer:

@@ -7,6 +7,7 @@ A muted caller, or one without a microphone, is asked: any answer of the page pr
 not know this method".
 """
 
+import asyncio
 from dataclasses import dataclass, field
 
 from livekit import rtc
@@ -53,12 +54,13 @@ class Evidence:
 
     async def _answers(self, identity: str) -> bool:
         try:
-            await self.room.local_participant.perform_rpc(
-                destination_identity=identity,
-                method=PROBE_METHOD,
-                payload="",
-                response_timeout=PROBE_TIMEOUT_S,
-            )
+            # The timeout of our own also covers the acknowledgement, for which the SDK waits 7 s.
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await self.room.local_participant.perform_rpc(
+                    destination_identity=identity, method=PROBE_METHOD, payload=""
+                )
+        except TimeoutError:
+            return False
         except rtc.RpcError as error:
             return error.code not in _NO_ANSWER
         return True

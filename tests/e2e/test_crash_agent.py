@@ -28,6 +28,7 @@ ON_THE_WAY_S = 1.5  # of a report, on two busy cores
 JOURNAL_S = 1.3  # the second that was not over yet, and the delivery of the first sound
 NO_HEARTBEAT_S = 15  # until a dead worker's slots are offered no more
 REAPED_WITHIN_S = 45
+TOGETHER = 6  # three for each cell
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -97,9 +98,11 @@ async def test_calls_of_a_killed_worker_are_closed_from_its_journal(rough: Stack
 async def test_calls_that_come_together_to_a_fresh_worker_are_all_answered(rough: Stack) -> None:
     """The first ones of new processes, which load what they share at the same moment."""
     async with AsyncExitStack() as calls:
-        talks = [await calls.enter_async_context(talk(rough, lasting(1.5))) for _ in range(4)]
+        talks = [
+            await calls.enter_async_context(talk(rough, lasting(1.5))) for _ in range(TOGETHER)
+        ]
         results = await asyncio.gather(*(call.result(timeout_s=60) for call in talks))
-    assert [result.answered for result in results] == [True] * 4
+    assert [result.answered for result in results] == [True] * TOGETHER
     for result in results:
         await settled_exactly(rough, result)
 
