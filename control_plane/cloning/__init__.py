@@ -1,0 +1,1 @@
+"""Voices made from a recording, with the consent of the person they belong to."""

@@ -1,0 +1,1 @@
+"""Where audio lies, and links to it that end."""

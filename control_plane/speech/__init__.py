@@ -1,0 +1,1 @@
+"""Speech on request: generated once, stored, paid for exactly, found again."""

@@ -1,0 +1,1 @@
+"""Who speaks: providers of speech behind one port, and the models they offer."""

@@ -1,0 +1,1 @@
+"""One file a provider; each line below offers one."""
