@@ -77,13 +77,11 @@ class MediaStorm:
         self._rng = random.Random(self.seed)
         self._saboteur = Saboteur(self.stack, self._rng)
         self._placed = 0
-        striking = asyncio.create_task(self._strike())
-        await asyncio.gather(*(self._one_caller() for _ in range(self.callers)))
-        striking.cancel()
-        await asyncio.gather(striking, return_exceptions=True)
-        for process in (*PROCESSES, *RARE):
-            if process not in self.stack.pids:
-                await self.stack.start_process(process)
+        calm = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._saboteur.rage(calm, BLOW_EVERY_S, self._one_blow))
+            await asyncio.gather(*(self._one_caller() for _ in range(self.callers)))
+            calm.set()
         wrong = await self.settle()
         return self._report(wrong)
 
@@ -131,19 +129,17 @@ class MediaStorm:
         first_s = watch.rang_s - result.token_s + result.first_audio_s
         self.calls.append(TimedCall(result, first_s, first_s + result.talked_s))
 
-    async def _strike(self) -> None:
-        while True:
-            await asyncio.sleep(self._rng.uniform(*BLOW_EVERY_S))
-            dice = self._rng.random()
-            if dice < RARE_SHARE:
-                blow = self._rng.choice(RARE)
-                if blow == "agent":
-                    self.agent_deaths_s.append(_CLOCK.monotonic())
-                await asyncio.shield(self._saboteur.strike(blow))
-            elif dice < 2 * RARE_SHARE:
-                self._kill_cell()
-            else:
-                await asyncio.shield(self._saboteur.strike(self._rng.choice(PROCESSES)))
+    async def _one_blow(self) -> None:
+        dice = self._rng.random()
+        if dice < RARE_SHARE:
+            blow = self._rng.choice(RARE)
+            if blow == "agent":
+                self.agent_deaths_s.append(_CLOCK.monotonic())
+            await self._saboteur.strike(blow)
+        elif dice < 2 * RARE_SHARE:
+            self._kill_cell()
+        else:
+            await self._saboteur.strike(self._rng.choice(PROCESSES))
 
     def _kill_cell(self) -> None:
         """One forked process of the worker group: a cell with its calls, or the charger."""

@@ -4,6 +4,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -33,6 +34,18 @@ class Saboteur:
 
     def note(self, kind: str, calls: tuple[UUID, ...] = ()) -> None:
         self.blows.append(Blow(kind, SystemClock().now(), calls))
+
+    async def rage(
+        self, calm: asyncio.Event, every_s: tuple[float, float], blow: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Blow after blow until `calm` is set; the last one is made good before this returns."""
+        while True:
+            try:
+                await asyncio.wait_for(calm.wait(), timeout=self.rng.uniform(*every_s))
+            except TimeoutError:
+                await blow()
+            else:
+                return
 
     async def strike(self, process: str) -> None:
         """Kill it without mercy, wait, start it again. Postgres stops without a checkpoint."""

@@ -76,17 +76,18 @@ class VirtualStorm:
         async with self._client() as client, asyncio.TaskGroup() as tasks:
             self._client_of_all, self._tasks = client, tasks
             self._live = [self._new_group() for _ in range(self.groups)]
+            calm = asyncio.Event()
+            raging = tasks.create_task(self._saboteur.rage(calm, BLOW_EVERY_S, self._one_blow))
             helpers = [
                 tasks.create_task(close_the_dead(self.folder, client)),
                 tasks.create_task(self._move_money()),
-                tasks.create_task(self._strike()),
             ]
             feeders = [tasks.create_task(self._feed()) for _ in range(FEEDERS)]
             await asyncio.wait(feeders)
             self.log(f"  {len(self.calls)} calls placed; waiting for the last to end")
             await self._wait_until_ended()
-            helpers[2].cancel()  # no more blows; what is killed now comes back
-            await self._repair()
+            calm.set()  # no more blows; what is killed now comes back
+            await raging
             await self._wait_until_settled()
             for helper in helpers:
                 helper.cancel()
@@ -119,14 +120,12 @@ class VirtualStorm:
             await asyncio.sleep(MONEY_EVERY_S)
             await self._accounts.move_money()
 
-    async def _strike(self) -> None:
-        while True:
-            await asyncio.sleep(self._rng.uniform(*BLOW_EVERY_S))
-            blow = self._rng.choice([*PROCESSES, "cell", "cell", "group", "group", "machine"])
-            if blow in PROCESSES:
-                await asyncio.shield(self._saboteur.strike(blow))
-            else:
-                self._strike_group(blow)
+    async def _one_blow(self) -> None:
+        blow = self._rng.choice([*PROCESSES, "cell", "cell", "group", "group", "machine"])
+        if blow in PROCESSES:
+            await self._saboteur.strike(blow)
+        else:
+            self._strike_group(blow)
 
     def _strike_group(self, blow: str) -> None:
         number = self._rng.randrange(len(self._live))
@@ -139,11 +138,6 @@ class VirtualStorm:
             self._live[number] = self._new_group()
         dead = tuple(id_ for id_, truth in hit.items() if truth.fate not in (None, Fate.CLEAN))
         self._saboteur.note(blow, dead)
-
-    async def _repair(self) -> None:
-        for process in PROCESSES:
-            if process not in self.stack.pids:
-                await self.stack.start_process(process)
 
     async def _wait_until_ended(self) -> None:
         while any(call.fate is None for call in self.calls):
