@@ -48,7 +48,7 @@ lock: .venv/.ready ## write requirements.lock anew from pyproject.toml
 	@.venv/bin/uv pip compile pyproject.toml --quiet --group local --group dev --universal \
 	  --python-version 3.11 --no-emit-index-url --generate-hashes --no-header -o requirements.lock
 
-chaos: .venv/.ready ## crash what can crash, at random, for long (ARGS="--minutes 5")
+chaos: .venv/.ready ## crash what can crash, at random, for long (ARGS="--seconds 120")
 	@$(RUN) -m local chaos $(ARGS)
 
 bench: .venv/.ready ## benchmarks, with what they are compared to, in one run

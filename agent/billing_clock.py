@@ -30,7 +30,7 @@ POLL_S = 0.25  # how soon an answer in the journal is seen
 AFTER_SECOND_S = 0.02  # a tick comes just after its second, so that the floor is that second
 MEDIA_LOST_AFTER_S = 2.0  # five times the longest pause between packets of an open microphone
 
-STOOD_STILL_S = 2.0  # we look four times a second: a longer pause is ours, not the caller's
+STOOD_STILL_S = 0.75  # we look four times a second: a longer pause is ours, not the caller's
 
 _FOUND_LATE = (GapKind.CALLER_AWAY, GapKind.MEDIA_STOPPED)
 
@@ -72,6 +72,8 @@ class BillingClock:
         if gap in self.gaps:
             return
         log.info("gap_begins", call_id=str(self.config.call_id), kind=gap.value)
+        if gap not in _FOUND_LATE:  # those begin before any standstill
+            self._skip_standstill()
         now_s = self.clock.monotonic()
         self.gaps.begin(gap, min(self._proven_s, now_s) if gap in _FOUND_LATE else now_s)
         self.on_change()
@@ -89,7 +91,7 @@ class BillingClock:
         while True:
             due_s = self.meter.until_next_second_s(self.clock.monotonic())
             await asyncio.sleep(min(due_s + AFTER_SECOND_S, POLL_S) if due_s > 0 else POLL_S)
-            self._skip_standstill()
+            self._skip_standstill()  # whichever wakes first
             self._take_answer()
             if GapKind.MEDIA_STOPPED in self.gaps:
                 if await self.evidence.is_alive():
@@ -97,19 +99,27 @@ class BillingClock:
             elif self.meter.until_next_second_s(self.clock.monotonic()) <= 0:
                 await self._count()
 
+    async def look(self) -> None:
+        """Notice standstills until cancelled; apart from `run`, which may wait for a proof."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            self._skip_standstill()
+
     def _skip_standstill(self) -> None:
         """Time in which this process was stopped or starved served nobody, and costs nothing."""
         now_s = self.clock.monotonic()
         if now_s - self._looked_s >= STOOD_STILL_S and self.meter.state is MeterState.RUNNING:
-            self.meter.pause(self._looked_s)
-            self.meter.resume(now_s)
+            self.gaps.skip(self._looked_s, now_s)
             self._proven_s = now_s
         self._looked_s = now_s
 
     def finish(self, reason: EndReason) -> int:
         """Stop for good. The journal knows the end when this returns."""
         self.gaps.close(self.clock.monotonic())
-        seconds = self.meter.finish(self.clock.monotonic() - NOTICE_ALLOWANCE_S)
+        # We look more often than this allowance. If not, this process stood still, and the caller
+        # may have left when it began to.
+        noticed_s = self.clock.monotonic() - NOTICE_ALLOWANCE_S
+        seconds = self.meter.finish(min(noticed_s, self._looked_s))
         self.slot.write(SlotState.ENDED, seconds, reason)
         return seconds
 
@@ -117,6 +127,7 @@ class BillingClock:
         """A second counts when something proves that the caller lived to see the end of it."""
         now_s = self.clock.monotonic()
         is_proven = await self.evidence.is_alive()
+        self._skip_standstill()
         if self.meter.state is not MeterState.RUNNING:
             return  # it changed while we asked
         if not is_proven:

@@ -112,6 +112,7 @@ class Call:
                 tasks.create_task(self.conversation.join()),
                 tasks.create_task(self._publish()),
                 tasks.create_task(self.clock.run()),
+                tasks.create_task(self.clock.look()),
                 tasks.create_task(self._watch()),
                 tasks.create_task(self.transcript.report_regularly()),
             ]

@@ -64,6 +64,16 @@ class Gaps:
             self.close(now_s)
             self.meter.resume(now_s)
 
+    def skip(self, since_s: float, until_s: float) -> None:
+        """A stretch known only when it is over: this process itself stood still."""
+        if self.meter.state is not MeterState.RUNNING:
+            return  # a part of the gap that is open
+        if len(self.standstills) < GAPS_MAX:
+            stretch = Standstill("media_lost", self.meter.seconds, since_s, until_s)
+            self.standstills.append(stretch)
+        self.meter.pause(since_s)
+        self.meter.resume(until_s)
+
     def close(self, now_s: float) -> None:
         """The stretch that lasts is over, perhaps because the call is."""
         if self.standstills and self.standstills[-1].ended_s is None:

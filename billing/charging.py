@@ -26,7 +26,9 @@ from shared.errors import ActiveCall, Fenced, FreeLimitReached, InsufficientCred
 
 FENCED_SQLSTATE = "40P99"
 SUPERSEDE_AFTER_S = 10  # an unanswered call this old gives way to a new one of the same account
-WORKER_FRESH_S = 10  # a call whose agent was seen this recently is not taken over
+# A call whose agent was seen this recently is not taken over. Agents report every 10 s and may need
+# 5 s more when an answer was lost; who has missed two reports is silent.
+WORKER_FRESH_S = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,31 +21,52 @@ from redis.asyncio import Redis
 
 from billing.receipt_keys import BadReceiptKeys, ReceiptKeys
 from control_plane.accounts import AccountDirectory
+from control_plane.audio.workshop import open_workshop
 from control_plane.auth import SessionVerifier
 from control_plane.background import Background
 from control_plane.boundary import RequestBoundary
+from control_plane.cloning.recognition import open_recognition
+from control_plane.cloning.upload_gate import UploadGate
 from control_plane.http_errors import register_error_handlers
 from control_plane.jwks import FETCH_TIMEOUT_S, KeySet
+from control_plane.key_ring import open_key_ring
+from control_plane.limits.opening import open_limits
 from control_plane.listening import keep_listening
 from control_plane.livekit_gateway import LiveKitGateway
+from control_plane.objects.opening import open_objects
 from control_plane.openapi import WebApplication
 from control_plane.routes import (
     agent_calls,
+    api_keys,
     balances,
+    billing_usage,
     calls,
+    clone_voice,
+    consents,
     dev_session,
+    estimate_credits,
+    generate_text,
+    generate_voice,
     health,
+    history,
     livekit_webhook,
+    operators,
     prices,
     usage_events,
     voices,
 )
+from control_plane.routes.audio_links import audio_links_router
 from control_plane.routes.page import page_router
+from control_plane.routes.programs import program_routers
 from control_plane.routes.receipts import receipts_router
 from control_plane.sentry import configure_sentry
 from control_plane.services import Services
 from control_plane.settings import WebSettings
 from control_plane.settler import Settler
+from control_plane.speech.opening import open_desk
+from control_plane.speech.recent import Recent
+from control_plane.speech.writing_help import WritingHelp
+from control_plane.tts.studio import open_studio
 from control_plane.workers import KnownWorkers
 from shared.clock import Clock, SystemClock
 from shared.db import Pool, open_pool
@@ -108,10 +129,18 @@ def build_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
 
 def _routers(settings: WebSettings) -> Iterator[APIRouter]:
     """All routes; the busiest first, because they are tried in this order."""
-    for module in (agent_calls, calls, balances, voices, usage_events, prices):
+    for module in (agent_calls, calls, balances, voices, usage_events, prices, api_keys):
         yield module.router
+    for module in (generate_voice, estimate_credits, generate_text, history, billing_usage):
+        yield module.router
+    yield from program_routers()
+    yield consents.router
+    yield clone_voice.router
     yield receipts_router(ReceiptKeys.of(settings))
+    if settings.objects_bucket is None:
+        yield audio_links_router(settings)
     yield livekit_webhook.router
+    yield operators.router
     yield health.router
     if settings.local_dev:
         yield dev_session.router
@@ -132,6 +161,33 @@ async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Se
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S))
         listening = asyncio.create_task(keep_listening(pool))
         stack.callback(listening.cancel)
+        key_ring = await stack.enter_async_context(
+            open_key_ring(pool, clock, hmac_secret=settings.api_key_hmac_secret)
+        )
+        workshop = await stack.enter_async_context(open_workshop(settings))
+        recognition = open_recognition(settings)
+        stack.push_async_callback(recognition.close)
+        limiter, occupancy = await stack.enter_async_context(
+            open_limits(clock, redis_url=settings.redis_url, secret=settings.internal_token)
+        )
+        objects = open_objects(settings, clock=clock)
+        studio = open_studio(settings, clock)
+        stack.push_async_callback(studio.close)
+        desk = open_desk(
+            pool=pool,
+            redis=redis,
+            studio=studio,
+            workshop=workshop,
+            objects=objects,
+            seats=occupancy,
+            seats_max=settings.generations_in_flight_max,
+            keep_days=settings.audio_keep_days,
+            believed_s=settings.cache_believed_s,
+            clock=clock,
+        )
+        stack.push_async_callback(desk.close)
+        writing_help = WritingHelp(settings)
+        stack.push_async_callback(writing_help.close)
         background = Background()
         stack.push_async_callback(background.close)
         keys = settings.session_jwks_url and KeySet(settings.session_jwks_url, http, clock)
@@ -143,9 +199,20 @@ async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Se
             redis=redis,
             sessions=SessionVerifier(settings, keys or None),
             accounts=AccountDirectory(pool, clock, signup_credits=settings.signup_credits),
+            key_ring=key_ring,
             workers=KnownWorkers(),
             settler=Settler(pool, settings),
             background=background,
+            limiter=limiter,
+            occupancy=occupancy,
+            workshop=workshop,
+            objects=objects,
+            studio=studio,
+            desk=desk,
+            writing_help=writing_help,
+            speakers=Recent(clock, believed_s=settings.cache_believed_s),
+            recognition=recognition,
+            uploads=UploadGate(),
         )
 
 

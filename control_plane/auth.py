@@ -7,6 +7,7 @@ Never logs a token. A token that is wrong in any way gets one and the same answe
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import jwt
@@ -24,6 +25,19 @@ SHARED_KEY_ALGORITHM: Final = "HS256"
 _REQUIRED: Final = ["exp", "iss", "sub", "aud"]
 
 
+class Role(StrEnum):
+    """What staff may see, each more than the one before. Customers are users."""
+
+    USER = "user"
+    SUPPORT = "support"
+    OPERATOR = "operator"
+
+    def includes(self, other: "Role") -> bool:
+        """Whether this role may do what `other` may."""
+        ranks = list(Role)
+        return ranks.index(self) >= ranks.index(other)
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who the issuer says it is. `email` is for display only: some issuers do not verify it."""
@@ -31,6 +45,7 @@ class Identity:
     issuer: str
     subject: str
     email: str | None
+    role: Role = Role.USER
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
@@ -55,6 +70,7 @@ class SessionVerifier:
     def __init__(self, settings: SessionSettings, keys: KeySet | None) -> None:
         self._issuer = settings.session_jwt_issuer
         self._audience = settings.session_jwt_audience
+        self._role_claim = settings.session_role_claim
         secret = settings.session_jwt_secret
         self._secret = secret.get_secret_value() if secret else None
         self._keys = keys
@@ -69,7 +85,12 @@ class SessionVerifier:
         if not _is_plain(subject, SUBJECT_CHARS_MAX):
             raise Unauthenticated
         email = claims.get("email")
-        return Identity(self._issuer, subject, email if _is_plain(email, EMAIL_CHARS_MAX) else None)
+        return Identity(
+            self._issuer,
+            subject,
+            email if _is_plain(email, EMAIL_CHARS_MAX) else None,
+            _role_in(claims, self._role_claim),
+        )
 
     async def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
@@ -95,6 +116,19 @@ class SessionVerifier:
             leeway=LEEWAY_S,
             options={"require": _REQUIRED},
         )
+
+
+def _role_in(claims: Mapping[str, Any], name: str) -> Role:
+    """
+    The highest role we know in the claim: a word or a list of words. A user without one.
+
+    `name` is a claim's whole name (Auth0 wants web addresses), or a path into objects with dots.
+    """
+    found: Any = claims
+    for part in [name] if name in claims else name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    words = found if isinstance(found, list) else [found]
+    return max((role for role in Role if role in words), key=list(Role).index, default=Role.USER)
 
 
 def _is_plain(text: object, chars_max: int) -> bool:

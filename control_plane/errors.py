@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from shared.errors import ActiveCall, Forbidden, Invalid, NotFound
+from shared.errors import ActiveCall, AppError, Forbidden, Invalid, NotFound
 
 
 class BodyTooLarge(Invalid):
@@ -53,3 +53,20 @@ class CallInProgress(ActiveCall):
     def __init__(self, call_id: UUID) -> None:
         super().__init__()
         self.call_id = call_id
+
+
+class FreeGenerationsUsed(Forbidden):
+    """Free accounts have a limited number of generations with this voice. Please upgrade."""
+
+    code = "gpro_limit_exceeded"
+
+
+class Throttled(AppError):
+    """Too many requests"""
+
+    code = "throttled"
+    retryable = True
+
+    def __init__(self, message: str | None = None, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

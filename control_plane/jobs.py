@@ -12,12 +12,19 @@ from billing import generation_charges
 from billing.invariants import LISTED_MAX
 from billing.store import health
 from billing.store.health import Violation
+from control_plane.cloning.withdrawal import retire_expired
+from control_plane.idempotency import purge_answers
 from control_plane.livekit_gateway import LiveKitGateway
 from control_plane.livekit_inbox import LiveKitInbox
+from control_plane.objects.opening import open_objects
+from control_plane.objects.settings import ObjectSettings
 from control_plane.reaper import Reaper
 from control_plane.reconcile import reconcile
 from control_plane.schedule import Chore, run_as_leader
 from control_plane.sentry import configure_sentry
+from control_plane.speech.retention import Retention
+from control_plane.speech.settings import RetentionSettings
+from control_plane.speech_jobs.opening import SpeechWorkSettings, open_speech_worker
 from control_plane.store import listeners, upkeep
 from shared.clock import SystemClock
 from shared.db import Pool, open_pool, transaction
@@ -34,9 +41,19 @@ BOOKS_LOOK_BACK_S = 300.0  # several periods: a missed round leaves no hole
 ALL_BOOKS_PERIOD_S = 24 * 3_600.0
 EXPIRE_PERIOD_S = 5.0
 UPKEEP_PERIOD_S = 3_600.0
+RETENTION_PERIOD_S = 30.0  # of batches of old audio; there may be many
+PURGE_PERIOD_S = 300.0  # of answers kept for idempotency keys
+CLONES_PERIOD_S = 60.0  # recordings go this much later than promised, at most
 
 
-class JobsSettings(PostgresSettings, LiveKitSettings, SentrySettings):
+class JobsSettings(
+    SpeechWorkSettings,
+    PostgresSettings,
+    LiveKitSettings,
+    SentrySettings,
+    ObjectSettings,
+    RetentionSettings,
+):
     """What the jobs process composes."""
 
 
@@ -46,6 +63,8 @@ async def run(settings: JobsSettings) -> None:
     gateway = LiveKitGateway(settings)
     reaper = Reaper(pool, gateway)
     inbox = LiveKitInbox(pool, reaper)
+    objects = open_objects(settings)
+    retention = Retention(pool, objects, settings)
     chores = [
         Chore("reap", REAP_PERIOD_S, reaper.round),
         Chore("inbox", INBOX_PERIOD_S, inbox.round),
@@ -56,10 +75,18 @@ async def run(settings: JobsSettings) -> None:
         Chore("reconcile", ALL_BOOKS_PERIOD_S, lambda: reconcile(pool)),
         Chore("partitions", UPKEEP_PERIOD_S, lambda: _ensure_partitions(pool)),
         Chore("purge", UPKEEP_PERIOD_S, inbox.purge),
+        Chore("retention", RETENTION_PERIOD_S, retention.round),
+        Chore("purge_answers", PURGE_PERIOD_S, lambda: purge_answers(pool)),
+        Chore("retire_clones", CLONES_PERIOD_S, lambda: retire_expired(pool, objects)),
     ]
     try:
         dsn = settings.database_url.get_secret_value()
-        await run_as_leader(dsn, chores, SystemClock())
+        async with (
+            open_speech_worker(settings, pool=pool, clock=SystemClock()) as speech_jobs,
+            asyncio.TaskGroup() as tasks,
+        ):
+            tasks.create_task(speech_jobs.run())  # by every process, not by the leader alone
+            tasks.create_task(run_as_leader(dsn, chores, SystemClock()))
     finally:
         await gateway.close()
         await pool.close()

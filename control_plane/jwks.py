@@ -25,6 +25,9 @@ FETCH_TIMEOUT_S: Final = 3.0
 ANSWER_BYTES_MAX: Final = 64 * 1024  # big issuers publish about 5 keys of 1 KB
 KEYS_MAX: Final = 32
 
+# What a body that is no key set raises; the last one when it is nested without end.
+_GARBAGE: Final = (ValueError, jwt.PyJWTError, RecursionError)
+
 
 class KeySet:
     """The keys by their id. Any number of requests at once cause one fetch."""
@@ -69,7 +72,7 @@ class KeySet:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S):
                 self._keys = _parse(await self._fetch())
-        except (httpx2.HTTPError, TimeoutError, ValueError, jwt.PyJWTError) as error:
+        except (httpx2.HTTPError, TimeoutError, *_GARBAGE) as error:
             log.warning("session_keys_not_fetched", dependency="jwks", exc_info=error)
             return
         self._fetched_at = self._clock.monotonic()

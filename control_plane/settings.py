@@ -7,6 +7,13 @@ from pydantic_settings import SettingsConfigDict
 
 from billing.receipt_keys import ReceiptKeySettings
 from billing.settings import ChargingSettings
+from control_plane.audio.settings import AudioSettings
+from control_plane.cloning.settings import CloningSettings
+from control_plane.limits.settings import LimitSettings
+from control_plane.objects.settings import ObjectSettings
+from control_plane.openai_settings import OpenAiSettings
+from control_plane.speech.settings import CacheSettings, RetentionSettings, TextSettings
+from control_plane.speech_jobs.settings import SpeechJobSettings
 from shared.settings import (
     EnvironmentSettings,
     InternalSettings,
@@ -26,6 +33,7 @@ class SessionSettings(EnvironmentSettings):
         default=None, min_length=32
     )  # HS256 (RFC 7518 3.2)
     session_jwks_url: str | None = None  # RS256, ES256, EdDSA
+    session_role_claim: str = Field(default="app_metadata.role", min_length=1)  # only staff has one
     local_dev: bool = False  # the one-machine stack: /dev/session signs tokens for any e-mail
 
     @field_validator("session_jwks_url")
@@ -44,6 +52,12 @@ class SessionSettings(EnvironmentSettings):
         return self
 
 
+class ApiKeySettings(EnvironmentSettings):
+    """Programs' keys. The secret is for ever: with another one every key is worthless."""
+
+    api_key_hmac_secret: SecretStr | None = Field(default=None, min_length=32)
+
+
 class CallSettings(EnvironmentSettings):
     """How a call is run, frozen into what its agent is told."""
 
@@ -53,6 +67,34 @@ class CallSettings(EnvironmentSettings):
     call_rejoin_limit_s: int = Field(default=20, ge=1, le=120)  # a lost caller may come back within
 
 
+class SpeechProviderSettings(EnvironmentSettings):
+    """Who makes speech for REST. A provider whose first setting is missing is not offered."""
+
+    gemini_api_key: SecretStr | None = None
+    gemini_base_url: str = "https://generativelanguage.googleapis.com"
+    replicate_api_token: SecretStr | None = None
+    replicate_base_url: str = "https://api.replicate.com"
+    xai_api_key: SecretStr | None = None
+    xai_base_url: str = "https://api.x.ai/v1"
+    mistral_api_key: SecretStr | None = None
+    mistral_base_url: str = "https://api.mistral.ai"
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_speech_base_url: str | None = None  # of another server than the one for calls ...
+    openai_speech_api_key: SecretStr | None = None  # ... which never sees OpenAI's key
+    openai_speech_model: str | None = None  # what that server calls its model
+    local_voice_url: str | None = None  # of the local stack, with /v1
+
+    @property
+    def openai_speech_url(self) -> str | None:
+        """Where OpenAI's protocol is spoken; None where nobody does but the local voice."""
+        if self.openai_speech_base_url:
+            return self.openai_speech_base_url
+        if self.openai_api_key is None or self.openai_base_url == self.local_voice_url:
+            return None
+        return self.openai_base_url
+
+
 class WebSettings(
     PostgresSettings,
     RedisSettings,
@@ -60,9 +102,20 @@ class WebSettings(
     InternalSettings,
     SentrySettings,
     SessionSettings,
+    ApiKeySettings,
     CallSettings,
     ChargingSettings,
     ReceiptKeySettings,
+    SpeechProviderSettings,
+    AudioSettings,
+    ObjectSettings,
+    LimitSettings,
+    CloningSettings,
+    RetentionSettings,
+    CacheSettings,
+    TextSettings,
+    SpeechJobSettings,
+    OpenAiSettings,
 ):
     """What the web process composes."""
 

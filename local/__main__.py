@@ -20,6 +20,7 @@ COMMANDS = {
     "up": "start the stack and keep it running until Ctrl-C",
     "down": "stop a stack that was left running",
     "env": "print how to reach the running stack",
+    "key": "print an API key with credit, as OPENAI_BASE_URL and OPENAI_API_KEY",
     "call": "place a simulated call against the running stack",
     "demo": "start a stack, place a call, check its bill, stop (make call)",
     "setup": "build and fetch what the stack and the tests need",

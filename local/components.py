@@ -102,7 +102,10 @@ class Blueprint:
         return dataclasses.replace(program, advice=f"{advice}.")
 
     async def _web(self) -> Program:
-        arguments = "control_plane.app:create_app --factory --host 127.0.0.1 --no-access-log --port"
+        arguments = (
+            "control_plane.app:create_app --factory --host 127.0.0.1"
+            " --no-access-log --no-proxy-headers --port"
+        )
         return self._python(
             "web",
             "uvicorn",

@@ -17,6 +17,10 @@ from local.redis_server import redis_url
 DROPPED = frozenset(
     "OPENAI_API_VERSION OPENAI_ORG_ID OPENAI_PROJECT_ID AZURE_OPENAI_ENDPOINT AZURE_OPENAI_API_KEY "
     "OPENAI_API_KEY OPENAI_BASE_URL XAI_API_KEY XAI_BASE_URL "
+    "OPENAI_SPEECH_BASE_URL GEMINI_API_KEY GOOGLE_API_KEY REPLICATE_API_TOKEN MISTRAL_API_KEY "
+    "GEMINI_BASE_URL REPLICATE_BASE_URL MISTRAL_BASE_URL LOCAL_VOICE_URL "
+    "RECOGNITION_BASE_URL RECOGNITION_API_KEY RECOGNITION_MODEL "
+    "TEXT_BASE_URL TEXT_API_KEY TEXT_MODEL "
     "LIVEKIT_DEV_MODE LIVEKIT_OBSERVABILITY_URL LIVEKIT_INFERENCE_URL LIVEKIT_REMOTE_EOT_URL "
     "LIVEKIT_AGENT_NAME LIVEKIT_AGENT_NAME_OVERRIDE LIVEKIT_KEYS LIVEKIT_CONFIG LIVEKIT_PUBLIC_URL "
     "SENTRY_DSN HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy "
@@ -25,7 +29,12 @@ DROPPED = frozenset(
 )
 
 # Brought back by LOCAL_REAL_VOICE=1.
-PROVIDERS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "XAI_API_KEY", "XAI_BASE_URL")
+PROVIDERS = (
+    "OPENAI_API_KEY OPENAI_BASE_URL XAI_API_KEY XAI_BASE_URL OPENAI_SPEECH_BASE_URL GEMINI_API_KEY "
+    "GEMINI_BASE_URL REPLICATE_API_TOKEN REPLICATE_BASE_URL MISTRAL_API_KEY MISTRAL_BASE_URL "
+    "RECOGNITION_BASE_URL RECOGNITION_API_KEY RECOGNITION_MODEL "
+    "TEXT_BASE_URL TEXT_API_KEY TEXT_MODEL"
+).split()
 
 # What a client of the stack is told, in this order (`python -m local env`).
 TOLD = (
@@ -71,6 +80,8 @@ def stack_environment(
         "DATABASE_URL": external.database_url or socket_dsn(layout),
         "REDIS_URL": external.redis_url or redis_url(layout),
         "AGENT_JOURNAL_DIR": str(layout.data / "journal"),
+        "OBJECTS_DIR": str(layout.data / "objects"),
+        "PUBLIC_URL": web_url,
     }
     credentials = {
         "INTERNAL_TOKEN": secrets.token_urlsafe(32),
@@ -78,7 +89,9 @@ def stack_environment(
         "SESSION_JWT_ISSUER": f"{web_url}/dev",
         "SESSION_JWT_AUDIENCE": "authenticated",
         "LOCAL_DEV": "1",
+        "OBJECT_LINK_SECRET": secrets.token_urlsafe(32),
         "RECEIPT_SIGNING_KEYS": receipt_key(layout.data),
+        "API_KEY_HMAC_SECRET": api_key_secret(layout.data),
     }
     settings = {
         "AGENT_DRAIN_S": "0",  # who presses Ctrl-C does not want to wait for a call to end
@@ -106,6 +119,16 @@ def receipt_key(data: Path) -> str:
     return path.read_text().strip()
 
 
+def api_key_secret(data: Path) -> str:
+    """Made once a data folder, for its API keys work with this one alone."""
+    path = data / "api-key-secret"
+    if not path.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
 def _livekit(base: Mapping[str, str], ports: Ports, external: External) -> dict[str, str]:
     if external.livekit_url:
         return {
@@ -127,6 +150,11 @@ def _voice(base: Mapping[str, str], ports: Ports) -> dict[str, str]:
     return {
         "OPENAI_API_KEY": "local",
         "OPENAI_BASE_URL": f"http://127.0.0.1:{ports.voice}/v1",
+        "LOCAL_VOICE_URL": f"http://127.0.0.1:{ports.voice}/v1",
+        "RECOGNITION_BASE_URL": f"http://127.0.0.1:{ports.voice}/v1",
+        "RECOGNITION_MODEL": "local-stt",
+        "TEXT_BASE_URL": f"http://127.0.0.1:{ports.voice}/v1",
+        "TEXT_MODEL": "local-chat",
     }
 
 

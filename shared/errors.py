@@ -22,9 +22,12 @@ class AppError(Exception):
 
     code = "internal_error"
     retryable = False
+    param: str | None = None  # the field of the request that is wrong, where one is
 
-    def __init__(self, message: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
         self.message = message or (type(self).__doc__ or "").strip()
+        if param is not None:
+            self.param = param
         super().__init__(self.message)
 
 
@@ -57,8 +60,10 @@ class Invalid(Refused):
 
     code = "invalid_request"
 
-    def __init__(self, message: str | None = None, *, details: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str | None = None, *, details: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(message, param=param)
         self.details = details
 
 

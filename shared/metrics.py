@@ -10,6 +10,21 @@ REPORTS_REFUSED = Counter(
     "call_reports_refused_total", "Reports that changed nothing", ["standing"]
 )
 WEBHOOKS = Counter("webhooks_total", "Webhooks received", ["source", "outcome"])
+RATE_LIMITED = Counter(
+    "rate_limit_decisions_total",
+    "Requests let through or refused, by bucket",
+    ["bucket", "granted", "decided_by"],
+)
+LIMITS_REDIS_GONE = Gauge(
+    "limits_redis_gone", "1 while limits count for this process alone", ["user"]
+)
+SEATS_REFUSED = Counter("seats_refused_total", "Work refused for other work in flight", ["kind"])
+IDEMPOTENT_REQUESTS = Counter(
+    "idempotent_requests_total", "Requests with an idempotency key, by what was done", ["outcome"]
+)
+GENERATIONS = Counter(
+    "generations_total", "Orders for speech that ended: sold, cached, or why not", ["outcome"]
+)
 REQUEST_S = Histogram("http_request_seconds", "Time to answer, in seconds", ["route", "status"])
 
 LEDGER_DRIFT = Gauge(
@@ -23,3 +38,16 @@ UNSETTLED_S = Gauge("unsettled_call_seconds", "Seconds talked and not yet settle
 LATE_SETTLES = Gauge("late_settles", "Active calls whose report is overdue")
 OPEN_CALLS = Gauge("open_calls", "Calls authorized or active")
 AGENT_SLOTS = Gauge("agent_slots", "Calls the live workers can hold")
+
+SPEECH_ATTEMPTS = Counter(
+    "speech_provider_attempts_total",
+    "Attempts to have speech made, by provider and outcome (done, a refusal's code, cancelled)",
+    ["provider", "outcome"],
+)
+SPEECH_ATTEMPT_S = Histogram(
+    "speech_provider_seconds",
+    "Time of an attempt: to the whole answer, or to the first byte of a stream, in seconds",
+    ["provider", "kind"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160),
+)
+SPEECH_JOBS_ENDED = Counter("speech_jobs_ended_total", "Long texts that ended, by how", ["outcome"])

@@ -4,8 +4,11 @@ The real web process inside a test: real database, real media server, no socket 
 `web` is ready to be asked; `dial_nowhere` gives the same with a media server that is not there.
 """
 
+import atexit
 import json
+import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +29,11 @@ from tests.builders import ISSUER, Account
 
 AUDIENCE = "authenticated"
 SECRET = "a shared secret of the tests, long enough"
+API_KEY_SECRET = "the secret that the tests hash API keys with"
 WORKER_CREDENTIAL = "the credential of the tests' workers"
+OBJECT_LINK_SECRET = "the secret that the tests sign links to audio with"
+OBJECTS_DIR = tempfile.mkdtemp(prefix="sexycall-objects-")
+atexit.register(shutil.rmtree, OBJECTS_DIR, ignore_errors=True)
 
 CALL = {
     "instructions": "You are a lighthouse keeper.",
@@ -125,6 +132,12 @@ def web_settings(db_dsn: str, media: Media, **changes: Any) -> WebSettings:
             "session_jwt_issuer": ISSUER,
             "session_jwt_audience": AUDIENCE,
             "session_jwt_secret": SECRET,
+            "api_key_hmac_secret": API_KEY_SECRET,
+            "objects_bucket": None,
+            "objects_dir": OBJECTS_DIR,
+            "object_link_secret": OBJECT_LINK_SECRET,
+            "public_url": "http://web.test",
+            "recognition_base_url": None,
             **changes,
         }
     )

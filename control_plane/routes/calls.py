@@ -1,7 +1,6 @@
 """POST /api/call-token, and an account's calls."""
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,6 +11,8 @@ from billing.money import to_credits
 from control_plane.call_request import CallRequest
 from control_plane.call_view import CallView, Line, Pause, view_of
 from control_plane.calls import place_call
+from control_plane.limits.doors import limited
+from control_plane.program_openapi import body_of
 from control_plane.routes.answers import PAGE_SIZE, Answer, PageNumber, PageSize, errors, page_count
 from control_plane.services import CurrentServices, SignedIn
 from control_plane.store import call_history
@@ -20,13 +21,6 @@ from shared.db import transaction
 from shared.errors import AppError
 
 router = APIRouter(tags=["calls"])
-
-_CALL_REQUEST: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": CallRequest.model_json_schema()}},
-    }
-}
 
 
 class CallToken(Answer):
@@ -53,8 +47,9 @@ class CallInFull(CallView):
 
 @router.post(
     "/api/call-token",
-    openapi_extra=_CALL_REQUEST,
-    responses=errors(400, 401, 402, 403, 404, 409, 413, 503),
+    openapi_extra=body_of(CallRequest),
+    responses=errors(400, 401, 402, 403, 404, 409, 413, 429, 503),
+    dependencies=[limited("call_token")],
 )
 async def create_call_token(
     request: Request, services: CurrentServices, user_id: SignedIn

@@ -64,7 +64,7 @@ def receipts_router(keys: ReceiptKeys) -> APIRouter:
     """The routes of receipts; the first of `keys` signs what was not signed before."""
     router = APIRouter(tags=["receipts"])
 
-    @router.get(KEYS_PATH)
+    @router.get(KEYS_PATH, response_model=dict[str, Any])
     async def get_receipt_keys() -> JSONResponse:
         """The public keys of all receipts, as a JSON Web Key Set."""
         return JSONResponse(keys.key_set(), headers={"Cache-Control": KEYS_CACHE})

@@ -12,7 +12,7 @@ from billing.money import to_credits
 from control_plane.routes.answers import PAGE_SIZE, Answer, PageNumber, PageSize, errors, page_count
 from control_plane.services import CurrentServices, SignedIn
 from control_plane.store import usage
-from control_plane.store.usage import EndedCall
+from control_plane.store.usage import Used
 from shared.db import transaction
 
 router = APIRouter(tags=["usage"])
@@ -28,7 +28,7 @@ class SourceType(StrEnum):
 
 
 class UsageEvent(BaseModel):
-    """One ended call, `occurred_at` its end."""
+    """One ended call or one generation, `occurred_at` its end."""
 
     id: UUID
     source_type: SourceType
@@ -37,9 +37,12 @@ class UsageEvent(BaseModel):
     quantity: int
     credits_used: int | float
     model: str
-    duration_seconds: int
+    duration_seconds: int | float
     occurred_at: datetime
     metadata: dict[str, Any]
+    input_chars: int | None = None
+    api_key_id: UUID | None = None
+    request_id: str | None = None
 
 
 class SourceSummary(Answer):
@@ -74,20 +77,28 @@ async def list_usage_events(
     include_summary: Annotated[bool, Query(alias="includeSummary")] = False,
 ) -> UsagePage:
     """What the account has used, newest first; the summaries cover every source."""
-    total, events, summaries = 0, [], {}
+    summaries = {}
     async with transaction(services.pool) as tx:
-        if source_type in (None, SourceType.LIVE_CALL):  # nothing else exists yet
-            offset = (page - 1) * page_size
-            total = await usage.count_ended(tx, user_id)
-            events = await usage.list_ended(tx, owner=user_id, limit=page_size, offset=offset)
+        total = await usage.count(tx, owner=user_id, source=source_type)
+        events = await usage.list_used(
+            tx,
+            owner=user_id,
+            source=source_type,
+            limit=page_size,
+            offset=(page - 1) * page_size,
+        )
         if include_summary:
-            sums = await usage.sum_ended(tx, user_id)
+            sums = await usage.sums(tx, user_id)
             summaries = {
-                "monthly_summary": _summary(sums.month_cost, sums.month_operations),
-                "all_time_summary": _summary(sums.cost, sums.operations),
+                "monthly_summary": _summary(
+                    {row.source_type: (row.month_cost, row.month_operations) for row in sums}
+                ),
+                "all_time_summary": _summary(
+                    {row.source_type: (row.cost, row.operations) for row in sums}
+                ),
             }
     return UsagePage(
-        data=[_event(call) for call in events],
+        data=[_event(used) for used in events],
         page=page,
         page_size=page_size,
         total_count=total,
@@ -96,29 +107,39 @@ async def list_usage_events(
     )
 
 
-def _event(call: EndedCall) -> UsageEvent:
+def _event(used: Used) -> UsageEvent:
+    """A call has none of the fields that only generations have."""
+    seconds, rest_ms = divmod(used.duration_ms, 1_000)
+    of_generation: dict[str, Any] = {}
+    if used.input_chars is not None:
+        of_generation = {
+            "input_chars": used.input_chars,
+            "api_key_id": used.api_key_id,
+            "request_id": used.request_id,
+        }
     return UsageEvent(
-        id=call.id,
-        source_type=SourceType.LIVE_CALL,
-        source_id=call.id,
-        unit="secs",
-        quantity=call.seconds,
-        credits_used=to_credits(call.cost),
-        model=call.model,
-        duration_seconds=call.seconds,
-        occurred_at=call.ended_at,
+        id=used.id,
+        source_type=SourceType(used.source_type),
+        source_id=used.source_id,
+        unit=used.unit,
+        quantity=used.quantity,
+        credits_used=to_credits(used.cost),
+        model=used.model,
+        duration_seconds=seconds if rest_ms == 0 else used.duration_ms / 1_000,
+        occurred_at=used.occurred_at,
         metadata={},
+        **of_generation,
     )
 
 
-def _summary(cost: int, operations: int) -> Summary:
-    """All six sources; only calls have anything yet."""
-    nothing = SourceSummary(credits=0, count=0)
-    calls = SourceSummary(credits=to_credits(cost), count=operations)
+def _summary(totals: dict[str, tuple[int, int]]) -> Summary:
+    """All six sources; costs in micro-credits and numbers of operations by source."""
+    rows = {source: totals.get(source, (0, 0)) for source in SourceType}
     return Summary(
         by_source_type={
-            source: calls if source is SourceType.LIVE_CALL else nothing for source in SourceType
+            source: SourceSummary(credits=to_credits(cost), count=operations)
+            for source, (cost, operations) in rows.items()
         },
-        total_credits=to_credits(cost),
-        total_operations=operations,
+        total_credits=to_credits(sum(cost for cost, _ in rows.values())),
+        total_operations=sum(operations for _, operations in rows.values()),
     )

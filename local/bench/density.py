@@ -38,6 +38,8 @@ _CLOCK = SystemClock()
 class Cost:
     """Of one contender at one number of calls. Medians over rounds are taken by the reader."""
 
+    name: str
+    calls: int
     cores_per_call: list[float] = field(default_factory=list)
     mib_per_call: list[float] = field(default_factory=list)
     first_sound_s: list[float] = field(default_factory=list)

@@ -46,6 +46,14 @@ async def ticks_per_second(dsn: str, *, calls: int, duration_s: float) -> float:
         await pool.close()
 
 
+async def drop_naive(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("drop table if exists naive_credits, naive_usage")
+    finally:
+        await connection.close()
+
+
 async def _one_connection(
     pool: "asyncpg.Pool[asyncpg.Record]", users: list[UUID], until_s: float
 ) -> int:

@@ -33,14 +33,14 @@ async def noop_server() -> AsyncIterator[int]:
         "--no-access-log",
     )
     try:
-        await _wait_until_it_listens(port)
+        await wait_until_it_listens(port)
         yield port
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _wait_until_it_listens(port: int) -> None:
+async def wait_until_it_listens(port: int) -> None:
     async with asyncio.timeout(START_MAX_S):
         while True:
             try:

@@ -15,21 +15,16 @@ from uuid import UUID
 import asyncpg
 
 from local.bench.http_load import LoadResult, request_bytes, run_load
-from local.bench.naive import ticks_per_second
+from local.bench.naive import drop_naive, ticks_per_second
 from local.bench.virtual_calls import WORKER, open_calls
 from local.stack import Stack
-from shared.clock import SystemClock
 
-_CLOCK = SystemClock()
 CALLS = 10_000
 CONNECTIONS = 32
 SETTLE_PERIOD_S = 10  # what the agent does: one report a call every ten seconds
 ROUND_S = 4.0
 ROUNDS = 3
 BATCHES = (1, 20, 50)
-DATABASE_SECONDS = 30  # virtual seconds of 10,000 calls
-
-_SETTLE = "select count(*) from calls_settle_v1($1::uuid[], $2::int[], $3::int[], 120, 75)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ async def run(stack: Stack, noop_port: int) -> list[Row]:
     noop: list[LoadResult] = []
     ours: dict[int, list[LoadResult]] = {batch: [] for batch in BATCHES}
     for _ in range(ROUNDS):
-        await _drop_naive(stack.database_url)
+        await drop_naive(stack.database_url)
         naive.append(await ticks_per_second(stack.database_url, calls=CALLS, duration_s=ROUND_S))
         noop.append(await _load_noop(noop_port))
         for batch in BATCHES:
@@ -117,31 +112,3 @@ async def _load_settle(
         duration_s=ROUND_S,
         requests_of=requests_of,
     )
-
-
-async def _drop_naive(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute("drop table if exists naive_credits, naive_usage")
-    finally:
-        await connection.close()
-
-
-async def database_ms_per_second(dsn: str) -> float:
-    """
-    Median database time for one second of 10,000 calls at S=10, in milliseconds.
-
-    Each second a tenth of the calls reports, as one statement.
-    """
-    connection = await asyncpg.connect(dsn)
-    try:
-        calls = await open_calls(connection, CALLS)
-        samples = []
-        for second in range(1, DATABASE_SECONDS + 1):
-            part = calls[second % SETTLE_PERIOD_S :: SETTLE_PERIOD_S]
-            began_s = _CLOCK.monotonic()
-            await connection.fetchval(_SETTLE, part, [1] * len(part), [second + 10] * len(part))
-            samples.append((_CLOCK.monotonic() - began_s) * 1000)
-        return statistics.median(samples[SETTLE_PERIOD_S:])
-    finally:
-        await connection.close()

@@ -28,6 +28,9 @@ from unnest($1::uuid[], $2::uuid[]) x(c, u)
 """
 _HOLDS = "update credits set reserved = call_cost($2, 120) where user_id = any($1::uuid[])"
 _WORKER = "insert into workers(id, slots) values ($1, 0) on conflict do nothing"
+_FORGET = """
+update call_sessions set state = 'closed', ended_at = clock_timestamp() where id = any($1::uuid[])
+"""
 
 
 async def open_calls(connection: "asyncpg.Connection[asyncpg.Record]", count: int) -> list[UUID]:
@@ -43,3 +46,9 @@ async def open_calls(connection: "asyncpg.Connection[asyncpg.Record]", count: in
         await connection.execute(_WORKER, WORKER)
     await connection.execute("analyze")
     return calls
+
+
+async def forget_calls(connection: "asyncpg.Connection[asyncpg.Record]", calls: list[UUID]) -> None:
+    """Close them without a bill, so that the next crowd is alone; their segments stay."""
+    await connection.execute(_FORGET, calls)
+    await connection.execute("vacuum analyze call_sessions")

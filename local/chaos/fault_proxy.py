@@ -61,7 +61,10 @@ class FaultProxy:
         return f"http://127.0.0.1:{self.port}"
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        try:
+            body = await request.read()
+        except ConnectionResetError:  # whoever asked is dead
+            return web.Response(status=499)
         if self._draw("delayed", self.rates.delayed):
             await asyncio.sleep(self._random.uniform(0, self.rates.delay_max_s))
         if self._draw("lost", self.rates.lost):

@@ -3,25 +3,27 @@ Layer two: real calls with real media, while what carries them is killed.
 
 The stopwatch is the simulated caller's: from the first sound of the agent to the end of the
 connection. A caller cannot hear an agent's death at once, so for calls that lost their agent the
-stopwatch stops at the blow.
+stopwatch stops at the blow. Webhooks come through a postman who is not to be relied on.
 """
 
 import asyncio
 import math
 import os
 import random
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import asyncpg
 
 from local.api_client import ApiRefused
 from local.call_plan import CallPlan, usual_lines
-from local.call_result import CallResult
 from local.caller import SilentListener, SimulatedCaller
+from local.chaos.late_post import LatePost
+from local.chaos.media_report import AgentTrouble, Bill, MediaReport, TimedCall
+from local.chaos.mischief import Mischief, children_of
 from local.chaos.saboteur import Saboteur
 from local.stack import Stack
 from shared.clock import SystemClock
@@ -29,14 +31,27 @@ from shared.clock import SystemClock
 CALL_S = (4.0, 25.0)  # from the first sound of the agent until the caller hangs up
 BLOW_EVERY_S = (4.0, 8.0)
 PROCESSES = ("web", "postgres", "jobs", "redis")
-RARE = ("livekit", "agent")  # these end every call, so they come seldom
-RARE_SHARE = 0.2
+RARE = ("livekit", "agent", "machine")  # these end every call, so they come seldom
+BLOWS = (*PROCESSES * 3, *RARE, "cell", "cell", "cell")
 REFUSED_PAUSE_S = 1.0
+ATTEMPTS_PER_CALL_MAX = 4  # while nobody answers, callers try again, but not for ever
+TOLD_EVERY_CALLS = 20
+INBOX_READ_S = 3.0  # the jobs read the inbox every second
 SETTLE_MAX_S = 120.0  # the promise: no hold is left two minutes after the end
 _CLOCK = SystemClock()
 
 _OPEN = "select count(*) from call_sessions where state in ('authorized', 'active')"
-_BILLS = "select id, seconds, end_reason from call_sessions"
+_BILLS = """
+select id, seconds, end_reason, epoch, overrun_s,
+  extract(epoch from clock_timestamp() - ended_at)::float8 as ago_s,
+  (select coalesce(sum(lasted_s), 0) from call_gaps g where g.call_id = s.id) as gaps_s
+from call_sessions s
+"""
+_BOOKS = """
+select md5(string_agg(t::text, ',' order by t::text)) from (
+  select c::text from credits c union all select s::text from call_sessions s
+  union all select l::text from credit_transactions l) t(t)
+"""
 _VIOLATIONS = "select invariant, key from invariant_violations limit 20"
 
 
@@ -50,15 +65,6 @@ class _Stopwatch(SilentListener):
             self.rang_s = _CLOCK.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
-class TimedCall:
-    """A call with the moments the agent was first and last there, on our monotonic clock."""
-
-    result: CallResult
-    first_s: float
-    last_s: float
-
-
 @dataclass
 class MediaStorm:
     """`run()` once against a whole stack."""
@@ -67,23 +73,64 @@ class MediaStorm:
     seed: int
     calls_total: int
     callers: int
+    seconds_max: float = math.inf  # no call is placed after that
     log: Callable[[str], None] = print
     calls: list[TimedCall] = field(default_factory=list)
     turned_away: Counter[str] = field(default_factory=Counter)
-    agent_deaths_s: list[float] = field(default_factory=list)
-    bills: dict[str, tuple[int, str]] = field(default_factory=dict)
+    bills: dict[str, Bill] = field(default_factory=dict)
 
-    async def run(self) -> "MediaReport":
+    async def run(self) -> MediaReport:
         self._rng = random.Random(self.seed)
         self._saboteur = Saboteur(self.stack, self._rng)
-        self._placed = 0
+        self._trouble = AgentTrouble()
+        self._placed = self._attempts = 0
+        self._until_s = _CLOCK.monotonic() + self.seconds_max
+        post = LatePost(self.stack.control_plane_url, self.seed)
+        await post.start()
+        try:
+            await self._employ(post)
+            await self._storm()
+            wrong = await self.settle()
+            wrong += await self._hear_it_all_again(post)
+        finally:
+            await post.stop()
+        return self._report(wrong, post.done)
+
+    async def _employ(self, post: LatePost) -> None:
+        """From now on the media server hands its webhooks to `post`."""
+        config = self.stack.layout.livekit_config
+        before = config.read_text()
+        after = before.replace(self.stack.control_plane_url, post.url)
+        assert after != before, "the media server knows another address of ours"
+        config.write_text(after)
+        await self.stack.stop_process("livekit")
+        await self.stack.start_process("livekit")
+
+    async def _storm(self) -> None:
         calm = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._saboteur.rage(calm, BLOW_EVERY_S, self._one_blow))
-            await asyncio.gather(*(self._one_caller() for _ in range(self.callers)))
+        raging = asyncio.create_task(self._saboteur.rage(calm, BLOW_EVERY_S, self._one_blow))
+        try:
+            async with Mischief(self.stack, self._rng, self._saboteur, self._trouble).going_on():
+                await asyncio.gather(*(self._one_caller() for _ in range(self.callers)))
             calm.set()
-        wrong = await self.settle()
-        return self._report(wrong)
+            await raging
+        finally:
+            raging.cancel()
+
+    async def _hear_it_all_again(self, post: LatePost) -> list[str]:
+        """All webhooks of the run, shuffled, after the end: the books must not move."""
+        before = await self._value(_BOOKS)
+        await post.bring_all_again()
+        await self._value("update webhook_inbox set handled_at = null")
+        await asyncio.sleep(INBOX_READ_S)
+        return [] if await self._value(_BOOKS) == before else ["old webhooks changed the books"]
+
+    async def _value(self, sql: str) -> object:
+        connection = await asyncpg.connect(self.stack.database_url)
+        try:
+            return await connection.fetchval(sql)
+        finally:
+            await connection.close()
 
     async def settle(self) -> list[str]:
         """Wait until every call has closed, take their bills; what is wrong with the books."""
@@ -96,16 +143,31 @@ class MediaStorm:
             return [f"{await connection.fetchval(_OPEN)} calls never closed"]
         else:
             rows = await connection.fetch(_BILLS)
-            self.bills = {str(row["id"]): (row["seconds"], row["end_reason"]) for row in rows}
+            now_s = _CLOCK.monotonic()
+            for row in rows:
+                closed_s = now_s - row["ago_s"]
+                self.bills[str(row["id"])] = Bill(
+                    seconds=row["seconds"],
+                    reason=row["end_reason"],
+                    closed_s=closed_s,
+                    gaps_s=row["gaps_s"],
+                    epoch=row["epoch"],
+                    unbelieved_s=row["overrun_s"],
+                )
             found = await connection.fetch(_VIOLATIONS)
             return [f"invariant {row['invariant']}: {row['key']}" for row in found]
         finally:
             await connection.close()
 
     async def _one_caller(self) -> None:
-        while self._placed < self.calls_total:
+        attempts_max = ATTEMPTS_PER_CALL_MAX * self.calls_total
+        while self._is_wanted() and self._attempts < attempts_max:
             self._placed += 1
+            self._attempts += 1
             await self._place_one()
+
+    def _is_wanted(self) -> bool:
+        return self._placed < self.calls_total and _CLOCK.monotonic() < self._until_s
 
     async def _place_one(self) -> None:
         watch = _Stopwatch()
@@ -122,87 +184,50 @@ class MediaStorm:
             await caller.close()
         if result.first_audio_s is None or watch.rang_s is None:
             self.turned_away[result.ended_by or "unanswered"] += 1
-            self._placed -= result.ended_by == "refused"
+            self._placed -= 1
             await asyncio.sleep(REFUSED_PAUSE_S)
             return
         assert result.token_s is not None
         first_s = watch.rang_s - result.token_s + result.first_audio_s
         self.calls.append(TimedCall(result, first_s, first_s + result.talked_s))
+        if len(self.calls) % TOLD_EVERY_CALLS == 0:
+            self.log(f"  {len(self.calls)} media calls over")
 
     async def _one_blow(self) -> None:
-        dice = self._rng.random()
-        if dice < RARE_SHARE:
-            blow = self._rng.choice(RARE)
-            if blow == "agent":
-                self.agent_deaths_s.append(_CLOCK.monotonic())
-            await self._saboteur.strike(blow)
-        elif dice < 2 * RARE_SHARE:
+        blow = self._saboteur.draw(BLOWS)
+        if blow == "cell":
             self._kill_cell()
+        elif blow == "machine":
+            await self._lose_machine()
         else:
-            await self._saboteur.strike(self._rng.choice(PROCESSES))
+            if blow == "agent":
+                self._trouble.deaths.append((_CLOCK.monotonic(), blow))
+            await self._saboteur.strike(blow)
 
     def _kill_cell(self) -> None:
         """One forked process of the worker group: a cell with its calls, or the charger."""
         children = children_of(self.stack.pid_of("agent"))
         if children:
-            self.agent_deaths_s.append(_CLOCK.monotonic())
+            self._trouble.deaths.append((_CLOCK.monotonic(), "cell"))
             os.kill(self._rng.choice(children), signal.SIGKILL)
-            self._saboteur.note("agent cell")
+            self._saboteur.note("cell")
 
-    def _report(self, wrong: list[str]) -> "MediaReport":
-        report = MediaReport(blows=self._saboteur.counts, turned_away=self.turned_away)
-        report.broken += wrong
+    async def _lose_machine(self) -> None:
+        """All processes of the group at once, and their journal: only the reaper is left."""
+        self._trouble.deaths.append((_CLOCK.monotonic(), "machine"))
+        os.killpg(self.stack.pid_of("agent"), signal.SIGKILL)
+        shutil.rmtree(self.stack.layout.data / "journal", ignore_errors=True)
+        await self._saboteur.strike("agent", called="machine")
+
+    def _report(self, wrong: list[str], post: Counter[str]) -> MediaReport:
+        report = MediaReport(
+            blows=self._saboteur.counts,
+            turned_away=self.turned_away,
+            post=post,
+            trouble=self._trouble,
+            broken=wrong,
+        )
         for call in self.calls:
-            billed, reason = self.bills.get(call.result.call_id or "", (0, "never closed"))
-            report.add(call, billed, reason, self.agent_deaths_s)
+            bill = self.bills.get(call.result.call_id or "", Bill(0, "never closed", call.last_s))
+            report.add(call, bill)
         return report
-
-
-@dataclass
-class MediaReport:
-    """Seconds. Over is what was billed beyond the caller's own stopwatch, begun second included."""
-
-    blows: Counter[str]
-    turned_away: Counter[str]
-    calls: int = 0
-    talked_s: float = 0.0
-    billed_s: int = 0
-    over_max_s: float = 0.0
-    under_max_s: dict[str, float] = field(default_factory=dict)
-    reasons: Counter[str] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
-
-    def add(self, call: TimedCall, billed: int, reason: str, agent_deaths_s: list[float]) -> None:
-        truth_s = call.result.talked_s
-        if reason == "agent_lost":
-            truth_s = _until_death(call, billed, agent_deaths_s)
-        self.calls += 1
-        self.talked_s += truth_s
-        self.billed_s += billed
-        self.reasons[reason] += 1
-        self.over_max_s = max(self.over_max_s, billed - math.ceil(truth_s))
-        worst = max(self.under_max_s.get(reason, 0.0), truth_s - billed)
-        self.under_max_s[reason] = worst
-        if billed > math.ceil(truth_s):
-            self.broken.append(f"{call.result.call_id} ({reason}): {billed} s for {truth_s:.2f} s")
-
-
-def _until_death(call: TimedCall, billed: int, agent_deaths_s: list[float]) -> float:
-    """
-    Seconds from the first sound to the blow that hit this call.
-
-    Which process held it is not known here: it is the first blow that the bill does not outlast.
-    """
-    spans = sorted(at - call.first_s for at in agent_deaths_s if call.first_s < at < call.last_s)
-    for span_s in spans:
-        if billed <= math.ceil(span_s):
-            return span_s
-    return spans[-1] if spans else call.result.talked_s
-
-
-def children_of(pid: int) -> list[int]:
-    """Process ids of the direct children."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
-    return found

@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -31,9 +31,16 @@ class Saboteur:
     stack: Stack
     rng: random.Random
     blows: list[Blow] = field(default_factory=list)
+    _deck: list[str] = field(default_factory=list)
 
     def note(self, kind: str, calls: tuple[UUID, ...] = ()) -> None:
         self.blows.append(Blow(kind, SystemClock().now(), calls))
+
+    def draw(self, kinds: Sequence[str]) -> str:
+        """The next of a shuffled deck, so that also a short storm has each kind in it."""
+        if not self._deck:
+            self._deck = self.rng.sample(kinds, len(kinds))
+        return self._deck.pop()
 
     async def rage(
         self, calm: asyncio.Event, every_s: tuple[float, float], blow: Callable[[], Awaitable[None]]
@@ -47,9 +54,9 @@ class Saboteur:
             else:
                 return
 
-    async def strike(self, process: str) -> None:
+    async def strike(self, process: str, *, called: str | None = None) -> None:
         """Kill it without mercy, wait, start it again. Postgres stops without a checkpoint."""
-        self.note(process)
+        self.note(called or process)
         number = signal.SIGQUIT if process == "postgres" else signal.SIGKILL
         self.stack.kill(process, number)
         await asyncio.sleep(self.rng.uniform(*DOWN_S))

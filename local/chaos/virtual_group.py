@@ -7,20 +7,23 @@ minutes.
 """
 
 import asyncio
-import contextlib
 import math
 import random
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from agent.charger import Charger
+from pydantic import SecretStr
+
+from agent.charger import SETTLE_EVERY_S, Charger
 from agent.charging_client import ChargingClient, Refused, Unknown
 from agent.journal import Journal, SlotState
 from agent.slots import Slot, SlotPool
 from local.chaos.truth import Fate, TrueCall
-from shared.call_protocol import StartCall, WorkerReport
+from shared.call_protocol import SettleAnswer, SettleReport, StartCall, WorkerReport
 from shared.clock import SystemClock
 from shared.end_reasons import EndReason
 from shared.ids import new_uuid
@@ -34,10 +37,34 @@ START_RETRY_S = 0.25
 
 
 class FastClock(SystemClock):
-    """`SPEED` virtual seconds a second."""
+    """`SPEED` virtual seconds a second. The time of day may be set; the monotonic clock cannot."""
+
+    moved_by = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.moved_by
 
     def monotonic(self) -> float:
         return super().monotonic() * SPEED
+
+
+class TimedClient(ChargingClient):
+    """Knows how long a worker has had no answer to a report: that long, nothing was settled."""
+
+    def __init__(self, base_url: str, token: SecretStr) -> None:
+        super().__init__(base_url, token)
+        self._answered_s: dict[str, float] = {}  # when the last answered report was sent
+
+    async def settle(self, report: SettleReport) -> SettleAnswer:
+        sent_s = SystemClock().monotonic()
+        answer = await super().settle(report)
+        before_s = self._answered_s.get(report.worker_id, sent_s)
+        self._answered_s[report.worker_id] = max(before_s, sent_s)
+        return answer
+
+    def unanswered_s(self, worker_id: str) -> float:
+        """Real seconds; infinite when nothing was ever answered."""
+        return SystemClock().monotonic() - self._answered_s.get(worker_id, -math.inf)
 
 
 @dataclass(slots=True)
@@ -57,10 +84,11 @@ class VirtualGroup:
     """Start with `open`; then take calls until it is told to die."""
 
     folder: Path
-    client: ChargingClient
+    client: TimedClient
     rng: random.Random
     clock: FastClock = field(default_factory=FastClock)
     calls: list[LiveCall] = field(default_factory=list)
+    ended: dict[UUID, TrueCall] = field(default_factory=dict)
     is_dead: bool = False
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
@@ -70,9 +98,19 @@ class VirtualGroup:
         )
         self.pools = [SlotPool(self.journal, cell) for cell in range(CELLS)]
         self._tasks = [
-            tasks.create_task(_quietly(self._charge())),
-            tasks.create_task(_quietly(self._tick_forever())),
+            tasks.create_task(self._until_killed(self._charge())),
+            tasks.create_task(self._until_killed(self._tick_forever())),
         ]
+
+    async def _until_killed(self, work: Coroutine[Any, Any, None]) -> None:
+        """A dead process says nothing, not even that its journal was closed under its hands."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            return
+        except Exception:
+            if not self.is_dead:
+                raise
 
     async def _charge(self) -> None:
         await self._introduce()
@@ -151,6 +189,7 @@ class VirtualGroup:
         call.slot.write(SlotState.ENDED, seconds, reason)
         call.truth.fate = fate
         self.calls.remove(call)
+        self.ended[call.truth.id] = call.truth
         self.pools[call.cell].release(call.slot)
 
     def kill_cell(self) -> None:
@@ -169,8 +208,15 @@ class VirtualGroup:
         self.journal.close()
 
     def lose_machine(self) -> None:
-        """The journal is gone too; only the reaper is left."""
+        """The journal is gone too, with every end that nobody has heard of; the reaper is left."""
+        at_most_s = SETTLE_EVERY_S + 1 + SPEED * self.client.unanswered_s(self.worker_id)
+        for call in self.calls:
+            call.truth.unsettled_max_s = at_most_s
         self._die(Fate.MACHINE_LOST)
+        for slot in self.journal.slots:
+            mark = self.journal.watermark(slot)
+            if mark and mark.call_id in self.ended and not self.journal.is_settled(slot):
+                self.ended[mark.call_id].fate = Fate.MACHINE_LOST
         self.journal.remove()
 
     def _die(self, fate: Fate) -> None:
@@ -184,12 +230,7 @@ class VirtualGroup:
 
     def stop(self) -> None:
         """The orderly end, once all its calls are closed."""
+        self.is_dead = True
         for task in self._tasks:
             task.cancel()
         self.journal.remove()
-
-
-async def _quietly(work: Coroutine[Any, Any, None]) -> None:
-    """A killed group's tasks end without a word."""
-    with contextlib.suppress(asyncio.CancelledError):
-        await work

@@ -4,32 +4,36 @@ Postgres, with the agent's real journal and charger, while everything they need 
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 from pydantic import SecretStr
 
-from agent.charging_client import ChargingClient
 from agent.last_rites import close_the_dead
 from local.chaos.fault_proxy import FaultProxy
+from local.chaos.rivals import Rivals, shorten_freshness
 from local.chaos.saboteur import Saboteur
+from local.chaos.settling import deadlocks, execute, fetch
 from local.chaos.truth import Fate, TrueCall, Verdict, compare
 from local.chaos.virtual_accounts import VirtualAccounts
-from local.chaos.virtual_group import SPEED, VirtualGroup
+from local.chaos.virtual_group import SPEED, TimedClient, VirtualGroup
 from local.stack import Stack
+from shared.clock import SystemClock
 from shared.db import open_pool
 from shared.settings import PostgresSettings
 
 CALL_S = (0.5, 240.0)  # virtual seconds until the caller hangs up
-FEEDERS = 12
+FEEDERS = 24
 BLOW_EVERY_S = (2.0, 4.0)
 SETTLE_MAX_S = 120.0  # the promise: no hold is left two minutes after the end
 MONEY_EVERY_S = 0.05
 PROCESSES = ("web", "postgres", "jobs", "redis", "livekit")
+BLOWS = (*PROCESSES, "cell", "cell", "group", "group", "machine", "clock set")
+CLOCK_SET_H = (-48.0, 48.0)
 
 # The database's clock must run as fast as the virtual one, or its plausibility clamp would bite.
 FAST_DATABASE_CLOCK = f"""
@@ -49,16 +53,21 @@ class VirtualStorm:
     seed: int
     calls_total: int
     groups: int = 8
+    seconds_max: float = math.inf  # real; no call is placed after that
     log: Callable[[str], None] = print
     calls: list[TrueCall] = field(default_factory=list)
+    settled_in_s: float = 0.0  # real seconds from the end of the last call until nothing was open
+    deadlocks: int = 0
 
     async def run(self) -> tuple[Verdict, Saboteur, FaultProxy]:
         """Raises TimeoutError when holds are left after SETTLE_MAX_S."""
         self._rng = random.Random(self.seed)
+        self._until_s = SystemClock().monotonic() + self.seconds_max
         self._saboteur = Saboteur(self.stack, self._rng)
         self._proxy = FaultProxy(self.stack.control_plane_url, self.seed)
         await self._proxy.start()
-        await _execute(self.stack.database_url, FAST_DATABASE_CLOCK)
+        await execute(self.stack.database_url, FAST_DATABASE_CLOCK)
+        await shorten_freshness(self.stack.database_url)
         settings = PostgresSettings.model_validate({"database_url": self.stack.database_url})
         pool = await open_pool(settings, application_name="chaos")
         self._accounts = VirtualAccounts(pool, self._rng)
@@ -69,15 +78,17 @@ class VirtualStorm:
             await pool.close()
             await self._proxy.stop()
 
-    def _client(self) -> ChargingClient:
-        return ChargingClient(self._proxy.url, SecretStr(self.stack.env["INTERNAL_TOKEN"]))
+    def _client(self) -> TimedClient:
+        return TimedClient(self._proxy.url, SecretStr(self.stack.env["INTERNAL_TOKEN"]))
 
     async def _storm(self) -> None:
         async with self._client() as client, asyncio.TaskGroup() as tasks:
             self._client_of_all, self._tasks = client, tasks
             self._live = [self._new_group() for _ in range(self.groups)]
+            self.rivals = Rivals(client, self._rng, lambda: self._live)
             calm = asyncio.Event()
             raging = tasks.create_task(self._saboteur.rage(calm, BLOW_EVERY_S, self._one_blow))
+            contesting = tasks.create_task(self.rivals.run())
             helpers = [
                 tasks.create_task(close_the_dead(self.folder, client)),
                 tasks.create_task(self._move_money()),
@@ -86,6 +97,7 @@ class VirtualStorm:
             await asyncio.wait(feeders)
             self.log(f"  {len(self.calls)} calls placed; waiting for the last to end")
             await self._wait_until_ended()
+            contesting.cancel()
             calm.set()  # no more blows; what is killed now comes back
             await raging
             await self._wait_until_settled()
@@ -100,7 +112,7 @@ class VirtualStorm:
         return group
 
     async def _feed(self) -> None:
-        while len(self.calls) < self.calls_total:
+        while len(self.calls) < self.calls_total and SystemClock().monotonic() < self._until_s:
             await self._place_one()
 
     async def _place_one(self) -> None:
@@ -121,8 +133,10 @@ class VirtualStorm:
             await self._accounts.move_money()
 
     async def _one_blow(self) -> None:
-        blow = self._rng.choice([*PROCESSES, "cell", "cell", "group", "group", "machine"])
-        if blow in PROCESSES:
+        blow = self._saboteur.draw(BLOWS)
+        if blow == "clock set":
+            self._set_a_clock()
+        elif blow in PROCESSES:
             await self._saboteur.strike(blow)
         else:
             self._strike_group(blow)
@@ -139,55 +153,39 @@ class VirtualStorm:
         dead = tuple(id_ for id_, truth in hit.items() if truth.fate not in (None, Fate.CLEAN))
         self._saboteur.note(blow, dead)
 
+    def _set_a_clock(self) -> None:
+        """Somebody sets the time of day on an agent's machine."""
+        clock = self._rng.choice(self._live).clock
+        clock.moved_by = timedelta(hours=self._rng.uniform(*CLOCK_SET_H))
+        self._saboteur.note("clock set")
+
     async def _wait_until_ended(self) -> None:
         while any(call.fate is None for call in self.calls):
             await asyncio.sleep(0.1)
 
     async def _wait_until_settled(self) -> None:
+        began_s = SystemClock().monotonic()
         async with asyncio.timeout(SETTLE_MAX_S):
-            while await _fetch(self.stack.database_url, _OPEN) != [(0,)]:
+            while await fetch(self.stack.database_url, _OPEN) != [(0,)]:
                 await asyncio.sleep(0.5)
+        self.settled_in_s = SystemClock().monotonic() - began_s
 
     async def _verdict(self) -> Verdict:
-        billed = dict(await _fetch(self.stack.database_url, _BILLED))
-        verdict = compare(self.calls, billed)
-        for row in await _fetch(self.stack.database_url, _VIOLATIONS):
+        rows = await fetch(self.stack.database_url, _BILLED)
+        verdict = compare(
+            self.calls, {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
+        )
+        for row in await fetch(self.stack.database_url, _VIOLATIONS):
             verdict.broken.append(f"invariant {row[0]}: {row[1]}")
-        for row in await _fetch(self.stack.database_url, _HELD):
+        for row in await fetch(self.stack.database_url, _HELD):
             verdict.broken.append(f"held after the end: {row[0]}")
+        self.deadlocks = deadlocks(self.stack)
+        if self.deadlocks:
+            verdict.broken.append(f"{self.deadlocks} deadlocks")
         return verdict
 
 
 _OPEN = "select count(*)::int from call_sessions where state in ('authorized', 'active')"
-_BILLED = "select id, seconds from call_sessions"
+_BILLED = "select id, seconds, overrun_s from call_sessions"
 _VIOLATIONS = "select invariant, key from invariant_violations limit 20"
 _HELD = "select user_id::text from credits where reserved <> 0 limit 20"
-_SETTLE_TIMES = """
-select extract(epoch from max(ended_at) - $2)::float8 from call_sessions where id = any($1::uuid[])
-"""
-
-
-async def settle_times_s(dsn: str, saboteur: Saboteur) -> dict[str, float]:
-    """For each kind of kill, the longest time until the calls it hit were closed."""
-    worst: dict[str, float] = {}
-    for blow in saboteur.blows:
-        if blow.calls:
-            [(took,)] = await _fetch(dsn, _SETTLE_TIMES, list(blow.calls), blow.at)
-            worst[blow.kind] = max(worst.get(blow.kind, 0.0), took or 0.0)
-    return worst
-
-
-async def _fetch(dsn: str, sql: str, *args: object) -> list[tuple[Any, ...]]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        return [tuple(row) for row in await connection.fetch(sql, *args)]
-    finally:
-        await connection.close()
-
-
-async def _execute(dsn: str, sql: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()

@@ -1,68 +1,129 @@
 """python -m local bench: our numbers beside their anchors, in one run."""
 
 import argparse
+import asyncio
+import dataclasses
+import json
 import os
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from local.bench import density, settle
+import asyncpg
+
+from local.bench import density, growth, settle, speech, speech_costs, tables
 from local.bench.noop import noop_server
+from local.bench.old_rows import add_old_rows
+from local.bench.plot import draw_growth
+from local.bench.postgres_meter import PostgresMeter
+from local.bench.session_anchor import session_anchor
+from local.bench.speech_stack import speech_bench
+from local.bench.tick import TickCost, tick_costs
+from local.bench.wire import WireCost, wire_costs
 from local.options import progress
 from local.stack import Stack
 
-PARTS = ("settle", "density")
+PARTS = ("settle", "growth", "rows", "agent", "speech", "density")
+MONEY_ONLY = ("postgres", "migrate", "web")
+DATABASE_ONLY = ("postgres", "migrate")
 CALLS = (3, 8)
 ROUNDS = 2
+OLD_ROWS = 10_000_000
+ROWS_CALLS = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=PARTS, help="one part of it")
+    parser.add_argument("--rows", type=int, default=OLD_ROWS, help="old usage_events (2 GB a 10 M)")
+    parser.add_argument("--plot", type=Path, help="write the growth as an SVG here")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
 
 
 async def run(options: argparse.Namespace) -> int:
     parts = [options.only] if options.only else list(PARTS)
+    measured: dict[str, list[Any]] = {}
     if "settle" in parts:
-        await _settle()
+        measured["settle"] = await _settle()
+    if "growth" in parts:
+        measured["growth"] = await _growth(options.plot)
+    if "rows" in parts:
+        measured["rows"] = await _rows(options.rows)
+    if "agent" in parts:
+        measured["tick"], measured["wire"] = await _agent()
+    if "speech" in parts:
+        measured["speech"], measured["speech_costs"] = await _speech()
     if "density" in parts:
-        await _density()
+        measured["density"] = await _density()
+    if options.json:
+        print(json.dumps(_plain(measured), indent=1))
+    else:
+        tables.print_all(measured)
     return 0
 
 
-async def _density() -> None:
-    costs: dict[tuple[str, int], density.Cost] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        started = Stack.start(data_dir=Path(folder), environment=os.environ, log=progress)
-        async with started as stack, density.contenders(stack, Path(folder)) as all_of_them:
-            for calls in CALLS * ROUNDS:
-                for contender in all_of_them:
-                    cost = costs.setdefault((contender.name, calls), density.Cost())
-                    progress(f"{contender.name}, {calls} calls")
-                    await density.measure(contender, calls, cost)
-    print(f"\n{'density':28} {'calls':>5} {'core/call':>10} {'MiB/call':>9} first sound, missed")
-    for (name, calls), cost in sorted(costs.items(), key=lambda item: item[0][1]):
-        print(
-            f"{name:28} {calls:5} {density.median(cost.cores_per_call):10.3f} "
-            f"{density.median(cost.mib_per_call):9.0f} "
-            f"{density.median(cost.first_sound_s):.2f} s, {cost.unanswered}"
-        )
+def _plain(measured: dict[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {part: [dataclasses.asdict(row) for row in rows] for part, rows in measured.items()}
 
 
-async def _settle() -> None:
+@asynccontextmanager
+async def _stack(*only: str) -> AsyncIterator[Stack]:
     with tempfile.TemporaryDirectory() as folder:
         started = Stack.start(
-            data_dir=Path(folder),
-            environment=os.environ,
-            only=("postgres", "migrate", "web"),
-            log=progress,
+            data_dir=Path(folder), environment=os.environ, only=only or None, log=progress
         )
-        async with started as stack, noop_server() as noop_port:
-            rows = await settle.run(stack, noop_port)
-            database_ms = await settle.database_ms_per_second(stack.database_url)
-    naive = rows[0].calls_held
-    print(f"\n{'settles':42} {'requests/s':>10} {'calls held':>10} {'x naive':>8} p50/p99 ms")
-    for row in rows:
-        print(
-            f"{row.name:42} {row.per_second:10,.0f} {row.calls_held:10,.0f} "
-            f"{row.calls_held / naive:8.1f} {row.p50_ms:.1f}/{row.p99_ms:.1f}"
-        )
-    print(f"one second of {settle.CALLS:,} calls at S=10: {database_ms:.1f} ms of database time")
+        async with started as stack:
+            yield stack
+
+
+async def _settle() -> list[settle.Row]:
+    async with _stack(*MONEY_ONLY) as stack, noop_server() as noop_port:
+        return await settle.run(stack, noop_port)
+
+
+async def _growth(plot: Path | None) -> list[growth.DatabaseCost]:
+    async with _stack(*DATABASE_ONLY) as stack:
+        costs = await growth.measure_growth(stack)
+    if plot:
+        draw_growth(costs[1:], plot)
+    return costs
+
+
+async def _rows(rows: int) -> list[growth.DatabaseCost]:
+    """The same crowd before and after the past was filled in."""
+    async with _stack(*DATABASE_ONLY) as stack:
+        connection = await asyncpg.connect(stack.database_url)
+        meter = PostgresMeter(connection, stack.pid_of("postgres"))
+        try:
+            empty = await growth.crowd_cost(connection, meter, ROWS_CALLS, "no old rows")
+            progress(f"filling in {rows:,} old rows")
+            count = await add_old_rows(connection, rows)
+            full = await growth.crowd_cost(connection, meter, ROWS_CALLS, f"{count:,} old rows")
+            return [empty, full]
+        finally:
+            await connection.close()
+
+
+async def _agent() -> tuple[list[TickCost], list[WireCost]]:
+    async with _stack(*MONEY_ONLY) as stack:
+        ticks = await asyncio.to_thread(tick_costs, stack.layout.data)
+        return ticks, await wire_costs(stack)
+
+
+async def _speech() -> tuple[list[speech.Row], list[speech_costs.Cost]]:
+    async with speech_bench() as bench, session_anchor(bench.stack.env) as anchor_port:
+        rows = [*await speech.hits(bench, anchor_port), *await speech.sold(bench)]
+        return rows, await speech_costs.measure_costs(bench)
+
+
+async def _density() -> list[density.Cost]:
+    costs: dict[tuple[str, int], density.Cost] = {}
+    async with _stack() as stack, density.contenders(stack, stack.layout.logs) as all_of_them:
+        for calls in CALLS * ROUNDS:
+            for contender in all_of_them:
+                key = (contender.name, calls)
+                cost = costs.setdefault(key, density.Cost(contender.name, calls))
+                progress(f"{contender.name}, {calls} calls")
+                await density.measure(contender, calls, cost)
+    return sorted(costs.values(), key=lambda cost: cost.calls)

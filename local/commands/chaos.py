@@ -11,12 +11,14 @@ from pathlib import Path
 from local.chaos.fault_proxy import FaultProxy
 from local.chaos.media_storm import MediaStorm
 from local.chaos.saboteur import Saboteur
+from local.chaos.settling import settle_times_s
 from local.chaos.truth import Verdict
-from local.chaos.virtual_storm import VirtualStorm, settle_times_s
+from local.chaos.virtual_storm import VirtualStorm
 from local.options import progress
 from local.stack import Stack
 from shared.log import configure_logging
 
+SECONDS_MAX = 900.0  # each part; the defaults needed 8.5 minutes at a load of 2 to 6
 PARTS = ("postgres", "redis", "livekit", "migrate", "web", "jobs")
 
 
@@ -25,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--virtual-calls", type=int, default=10_000)
     parser.add_argument("--media-calls", type=int, default=100)
     parser.add_argument("--callers", type=int, default=6, help="media calls at the same time")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS_MAX, help="place no call after that, in each part"
+    )
 
 
 async def run(options: argparse.Namespace) -> int:
@@ -32,42 +37,61 @@ async def run(options: argparse.Namespace) -> int:
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # it reports every blow at length
     seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
     progress(f"chaos with seed {seed}")
-    broken = await _virtual(seed, options.virtual_calls) if options.virtual_calls else []
+    broken = await _virtual(seed, options) if options.virtual_calls else []
     if options.media_calls:
-        broken += await _media(seed, options.media_calls, options.callers)
+        broken += await _media(seed, options)
     print("books are right" if not broken else "\n".join(broken[:20]))
     print(f"replay with --seed {seed}")
     return 1 if broken else 0
 
 
-async def _virtual(seed: int, calls: int) -> list[str]:
+async def _virtual(seed: int, options: argparse.Namespace) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         started = Stack.start(
             data_dir=Path(folder) / "stack", environment=os.environ, only=PARTS, log=progress
         )
         async with started as stack:
             storm = VirtualStorm(
-                stack, Path(folder) / "journals", seed=seed, calls_total=calls, log=progress
+                stack,
+                Path(folder) / "journals",
+                seed=seed,
+                calls_total=options.virtual_calls,
+                seconds_max=options.seconds,
+                log=progress,
             )
             verdict, saboteur, proxy = await storm.run()
             times = await settle_times_s(stack.database_url, saboteur)
-            _print_virtual(verdict, saboteur, proxy, times)
+            _print_virtual(verdict, options.virtual_calls, saboteur, proxy, times)
+            print(f"a second agent   {_counted(storm.rivals.done)}")
+            print(f"no hold left     {storm.settled_in_s:.1f} s after the last call (real time)")
+            print(f"deadlocks        {storm.deadlocks}")
             return verdict.broken
 
 
-async def _media(seed: int, calls: int, callers: int) -> list[str]:
+async def _media(seed: int, options: argparse.Namespace) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         started = Stack.start(data_dir=Path(folder), environment=os.environ, log=progress)
         async with started as stack:
-            storm = MediaStorm(stack, seed=seed, calls_total=calls, callers=callers)
+            storm = MediaStorm(
+                stack,
+                seed=seed,
+                calls_total=options.media_calls,
+                callers=options.callers,
+                seconds_max=options.seconds,
+                log=progress,
+            )
             report = await storm.run()
-    print(f"\nmedia calls      {report.calls:,} answered")
+    print(f"\nmedia calls      {report.calls:,} answered of {options.media_calls:,} wanted")
     print(f"seconds heard    {report.talked_s:,.0f}")
     print(f"seconds billed   {report.billed_s:,}")
     print(f"worst over       {report.over_max_s:.2f} s")
     for reason, under_s in sorted(report.under_max_s.items()):
-        print(f"  {reason:22} {report.reasons[reason]:4,} calls, worst under {under_s:.2f} s")
-    print(f"killed           {_counted(report.blows)}")
+        print(
+            f"  {reason:22} {report.reasons[reason]:4,} calls, worst under {under_s:.2f} s, "
+            f"closed {report.settle_max_s[reason]:.1f} s after the end at most"
+        )
+    print(f"killed and so on {_counted(report.blows)}")
+    print(f"webhooks         {_counted(report.post)}")
     print(f"turned away      {_counted(report.turned_away) or 'nobody'}")
     return report.broken
 
@@ -77,9 +101,9 @@ def _counted(counts: Counter[str]) -> str:
 
 
 def _print_virtual(
-    verdict: Verdict, saboteur: Saboteur, proxy: FaultProxy, times: dict[str, float]
+    verdict: Verdict, wanted: int, saboteur: Saboteur, proxy: FaultProxy, times: dict[str, float]
 ) -> None:
-    print(f"\nvirtual calls    {verdict.calls:,}")
+    print(f"\nvirtual calls    {verdict.calls:,} of {wanted:,} wanted")
     print(f"seconds spoken   {verdict.used_s:,.0f}")
     print(f"seconds billed   {verdict.billed_s:,}")
     print(f"worst over       {verdict.over_max_s:.2f} s")

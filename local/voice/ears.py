@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+from local.voice.consent_recognition import ConsentRecognizer
 from local.voice.persona import PHRASES
 from local.voice.recognition import Recognizer
 
@@ -13,12 +14,22 @@ class Ears:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pocketsphinx")
         self._recognizer = Recognizer(PHRASES)
+        self._consents: ConsentRecognizer | None = None  # loaded when it is first needed
 
     async def words_of(self, pcm: bytes, *, rate_hz: int) -> str:
         """The phrase in PCM16 mono, or "" for none."""
 
         def work() -> str:
             return self._recognizer.words_of(pcm, rate_hz=rate_hz)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def consent_in(self, pcm: bytes, *, rate_hz: int) -> str:
+        """The phrase of a consent in PCM16 mono, or "" for none."""
+
+        def work() -> str:
+            self._consents = self._consents or ConsentRecognizer()
+            return self._consents.words_of(pcm, rate_hz=rate_hz)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 

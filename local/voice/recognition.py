@@ -37,7 +37,7 @@ MARGIN_FRAMES = 20  # kept around the speech: fewer lose quiet first and last so
 
 
 @dataclass(frozen=True, slots=True)
-class _Speech:
+class HeardSpeech:
     samples: NDArray[np.float32]
     voiced_s: float
 
@@ -58,7 +58,7 @@ class Recognizer:
 
     def words_of(self, pcm: bytes, *, rate_hz: int) -> str:
         """The phrase said in PCM16 mono, or "" when it is none or nobody spoke. Blocks."""
-        speech = _speech_in(resample(pcm, source_hz=rate_hz, target_hz=MODEL_RATE_HZ))
+        speech = speech_in(resample(pcm, source_hz=rate_hz, target_hz=MODEL_RATE_HZ))
         if speech is None:
             return ""
         noisy = speech.samples + self._noise[: len(speech.samples)]
@@ -90,13 +90,15 @@ class Recognizer:
         return longer[0] if len(longer) == 1 else ""
 
 
-def _speech_in(pcm: bytes) -> _Speech | None:
-    """The part of 16 kHz audio from its first to its last sound."""
+def speech_in(pcm: bytes, *, seconds_max: float = HEARD_S_MAX) -> HeardSpeech | None:
+    """The part of 16 kHz audio from its first to its last sound, not more than `seconds_max`."""
     samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
     frames = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     loud = np.flatnonzero(np.sqrt((frames**2).mean(axis=1)) > SILENT_RMS)
     if not len(loud):
         return None
     first = max(0, loud[0] - MARGIN_FRAMES) * FRAME_SAMPLES
-    last = min((loud[-1] + 1 + MARGIN_FRAMES) * FRAME_SAMPLES, first + MODEL_RATE_HZ * HEARD_S_MAX)
-    return _Speech(samples[first:last], voiced_s=len(loud) * FRAME_SAMPLES / MODEL_RATE_HZ)
+    last = min(
+        (loud[-1] + 1 + MARGIN_FRAMES) * FRAME_SAMPLES, first + int(MODEL_RATE_HZ * seconds_max)
+    )
+    return HeardSpeech(samples[first:last], voiced_s=len(loud) * FRAME_SAMPLES / MODEL_RATE_HZ)

@@ -36,6 +36,7 @@ class SpeechRequest(BaseModel):
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
     stream_format: Literal["audio", "sse"] = "audio"
     instructions: str | None = None  # accepted; espeak has no moods
+    pitch: int | None = Field(default=None, ge=0, le=99)  # ours: instead of the voice's own
 
 
 class SpeechRoute:
@@ -61,7 +62,9 @@ class SpeechRoute:
 
     async def _audio(self, wanted: SpeechRequest, fault: SpeechFault) -> AsyncIterator[bytes]:
         """PCM sentence by sentence."""
-        manner = Manner(voice_name(wanted.voice), language_of_model(wanted.model), wanted.speed)
+        manner = Manner(
+            voice_name(wanted.voice), language_of_model(wanted.model), wanted.speed, wanted.pitch
+        )
         for sentence in sentences_of(wanted.input):
             pcm = await self._services.voicebox.say(sentence, manner)
             if fault.garbage:

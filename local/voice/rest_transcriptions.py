@@ -1,4 +1,4 @@
-"""`POST /v1/audio/transcriptions`: the persona's phrases in a WAV file."""
+"""`POST /v1/audio/transcriptions`: the persona's phrases, or a consent's, in a WAV file."""
 
 import asyncio
 
@@ -14,6 +14,7 @@ from local.voice.wav import NotAWave, Recording, read_wave
 
 # Longer than the pauses inside of a phrase, shorter than those between two.
 BETWEEN_PHRASES = TurnDetection(silence_duration_ms=300)
+PAUSE = bytes(BYTES_PER_MS * 200)  # between words of one who reads slowly
 TAIL = bytes(BYTES_PER_MS * 400)  # a file may end with its last word
 
 
@@ -35,12 +36,17 @@ class TranscriptionsRoute:
         except NotAWave as error:
             raise HttpError(400, str(error), param="file", code="invalid_audio") from error
         words = [await self._words_of(part) for part in parts]
-        text = " ".join(filter(None, words))
+        text = " ".join(filter(None, words)) or await self._consent_in(parts)
         if shape == "text":
             return web.Response(text=f"{text}\n")
         seconds = sum(len(part) for part in parts) / BYTES_PER_MS / 1000
         usage = {"type": "duration", "seconds": round(seconds, 3)}
         return web.json_response({"text": text, "usage": usage})
+
+    async def _consent_in(self, parts: list[bytes]) -> str:
+        """None of the persona's phrases was said: maybe it is the phrase of a consent."""
+        whole = PAUSE.join(parts)
+        return await self._services.ears.consent_in(whole, rate_hz=SPEECH_RATE_HZ)
 
     async def _words_of(self, pcm: bytes) -> str:
         return await self._services.ears.words_of(pcm, rate_hz=SPEECH_RATE_HZ)

@@ -6,7 +6,7 @@ Used by the voice server, and by the simulated caller to have something to say.
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from local.voice.espeak import ESPEAK_RATE_HZ, EspeakVoice, espeak
 from local.voice.languages import ENGLISH, language_of_script
@@ -46,7 +46,12 @@ class Speech:
 
 
 def synthesize(
-    text: str, voice: str = "caller", *, language: str = ENGLISH, speed: float = 1.0
+    text: str,
+    voice: str = "caller",
+    *,
+    language: str = ENGLISH,
+    speed: float = 1.0,
+    pitch: int | None = None,
 ) -> Speech:
     """
     Speak `text`. Blocks about 2 ms for a second of speech; call it in a worker thread.
@@ -54,6 +59,8 @@ def synthesize(
     Text in a script of its own, such as Russian, is spoken in the language of that script.
     """
     chosen = espeak_voice(voice, language_of_script(text) or language)
+    if pitch is not None:
+        chosen = replace(chosen, pitch=pitch)
     pcm = espeak().speak(text, chosen, speed=speed)
     return Speech(resample(pcm, source_hz=ESPEAK_RATE_HZ, target_hz=SPEECH_RATE_HZ))
 

@@ -21,6 +21,7 @@ class Manner:
     voice: str
     language: str = ENGLISH
     speed: float = 1.0
+    pitch: int | None = None  # 0 to 99; None for the voice's own
 
 
 class Voicebox:
@@ -57,5 +58,11 @@ class Voicebox:
 
 
 def _say(sentence: str, manner: Manner) -> bytes:
-    speech = synthesize(sentence, manner.voice, language=manner.language, speed=manner.speed)
+    speech = synthesize(
+        sentence,
+        manner.voice,
+        language=manner.language,
+        speed=manner.speed,
+        pitch=manner.pitch,
+    )
     return speech.pcm + PAUSE

@@ -43,7 +43,7 @@ async def test_a_charge_is_held_then_debited_by_what_was_delivered(desk: Desk) -
     assert (reserved.charge.state, reserved.charge.unit) == ("reserved", "character")
     assert held == Money(1_000, 400, 0)
     assert (settled.state, settled.quantity, settled.cost) == ("settled", 150, 150 * MICRO)
-    assert (settled.end_reason, settled.rate_card_version) == ("delivered", 1)
+    assert (settled.end_reason, settled.rate_card_version) == ("delivered", 2)
     assert await desk.money(user) == Money(850, 0, 0)
     assert await desk.violations() == set()
 
@@ -196,8 +196,8 @@ async def test_a_charge_keeps_the_price_it_began_with(desk: Desk) -> None:
     settled = await desk.settle(charge, 100)
     later = await desk.reserve(user, 100)
 
-    assert (settled.cost, settled.rate_card_version) == (100 * MICRO, 1)
-    assert (later.charge.hold, later.charge.rate_card_version) == (900 * MICRO, 2)
+    assert (settled.cost, settled.rate_card_version) == (100 * MICRO, 2)
+    assert (later.charge.hold, later.charge.rate_card_version) == (900 * MICRO, 3)
 
 
 async def test_the_model_that_did_the_work_sets_the_price(desk: Desk) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import openai
 import pytest
 
 from local.layout import ROOT
@@ -97,6 +98,19 @@ def test_env_tells_a_shell(running: dict[str, str]) -> None:
     assert url == f"http://127.0.0.1:{running['LOCAL_WEB_PORT']}"
 
 
+def test_key_is_all_that_an_openai_client_needs(running: dict[str, str]) -> None:
+    status, output, errors = run(running, "key", "--credits", "500")
+    assert status == 0, errors
+    told = dict(line.split("=", 1) for line in output.splitlines())
+    with openai.OpenAI(
+        base_url=told["OPENAI_BASE_URL"], api_key=told["OPENAI_API_KEY"], max_retries=0
+    ) as client:
+        spoken = client.audio.speech.create(
+            model="tts-1", voice="alloy", input="As easy as that.", response_format="wav"
+        )
+    assert spoken.content[:4] == b"RIFF"
+
+
 def test_a_call_is_heard_on_both_sides_and_billed_by_the_second(running: dict[str, str]) -> None:
     status, output, errors = run(
         running, "call", "--seconds", "7", "--say", "hello there", "--json"
@@ -126,7 +140,7 @@ def test_a_second_stack_needs_other_ports(running: dict[str, str], tmp_path: Pat
 
 
 def test_without_a_stack_the_commands_say_so(tmp_path: Path) -> None:
-    for arguments in (["env"], ["call"]):
+    for arguments in (["env"], ["call"], ["key"]):
         status, _, errors = run(environment(tmp_path), *arguments)
         assert status == 1
         assert errors == f"No stack runs with the data folder {tmp_path}: start one: make up\n"

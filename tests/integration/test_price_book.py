@@ -51,7 +51,7 @@ async def test_the_first_card_prices_a_call_at_1000_credits_a_minute(pool: Pool)
 
     _, held = await begin_call(pool, user)
 
-    assert (held.price_microcredits_per_minute, held.rate_card_version) == (1_000_000_000, 1)
+    assert (held.price_microcredits_per_minute, held.rate_card_version) == (1_000_000_000, 2)
 
 
 async def test_an_exact_model_counts_more_than_a_plan_and_a_plan_more_than_a_channel(
@@ -97,8 +97,8 @@ async def test_a_running_call_keeps_the_price_and_the_card_it_began_with(pool: P
     rows = await pool.fetch(
         "select rate_card_version, cost from call_sessions where id = $1", call_id
     )
-    assert [tuple(row) for row in rows] == [(1, 1_000_000_000)]
-    assert (later.rate_card_version, later.price_microcredits_per_minute) == (2, 1_200_000_000)
+    assert [tuple(row) for row in rows] == [(2, 1_000_000_000)]
+    assert (later.rate_card_version, later.price_microcredits_per_minute) == (3, 1_200_000_000)
 
 
 async def test_a_call_is_priced_by_its_model_and_the_plan_of_its_account(pool: Pool) -> None:
@@ -163,7 +163,7 @@ async def test_no_rate_is_added_to_a_published_card(pool: Pool) -> None:
 async def test_publishers_at_once_get_a_card_each(pool: Pool) -> None:
     cards = await asyncio.gather(*(publish(pool, rate(whole_credits=n)) for n in range(1, 9)))
 
-    assert sorted(card.version for card in cards) == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert sorted(card.version for card in cards) == [3, 4, 5, 6, 7, 8, 9, 10]
     starts = [card.effective_from for card in sorted(cards, key=lambda card: card.version)]
     assert starts == sorted(starts)
 
@@ -198,7 +198,7 @@ async def test_a_wrong_card_is_refused_and_nothing_is_published(
         await publish(pool, *bad)
 
     assert problem in refused.value.message
-    assert await pool.fetchval("select max(version) from rate_cards") == 1
+    assert await pool.fetchval("select max(version) from rate_cards") == 2
 
 
 async def test_a_card_never_begins_in_the_past(pool: Pool) -> None:

@@ -56,7 +56,7 @@ async def test_a_dry_run_says_what_yesterday_would_have_cost_and_changes_nothing
     assert "1 x call: was 1,500 credits, would be 900 credits, difference -600 credits" in report
     assert "1 x speech: was 500 credits, would be 1,000 credits, difference 500 credits" in report
     assert report.endswith("nothing was published")
-    assert await pool.fetchval("select max(version) from rate_cards") == 1
+    assert await pool.fetchval("select max(version) from rate_cards") == 2
 
 
 async def test_work_the_new_card_cannot_price_is_named_and_keeps_its_cost(pool: Pool) -> None:
@@ -111,13 +111,13 @@ def test_the_command_shows_edits_and_publishes_a_card(db_dsn: str, tmp_path: Pat
     assert "names who publishes it and why" in unnamed.stderr
     assert tried.stdout.endswith("nothing was published\n")
     assert "-> 1,250 credits a minute" in done.stdout
-    assert done.stdout.endswith("published rate card 2\n")
+    assert done.stdout.endswith("published rate card 3\n")
     assert planned.returncode == 0
     assert past.returncode == 1
     assert "in the past" in past.stderr
-    assert after.stdout.startswith("# rate card 2, from ")
+    assert after.stdout.startswith("# rate card 3, from ")
     assert "# published by operator: dearer power" in after.stdout
-    assert "# rate card 3 follows on 2999-01-01" in after.stdout
+    assert "# rate card 4 follows on 2999-01-01" in after.stdout
 
 
 def test_the_command_refuses_what_is_no_card(db_dsn: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -30,7 +31,7 @@ async def pool(db_dsn: str) -> AsyncIterator[Pool]:
 
 
 @pytest_asyncio.fixture
-async def client(db_dsn: str) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(db_dsn: str, tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     settings = WebSettings(
         database_url=db_dsn,
         livekit_url="ws://127.0.0.1:1",
@@ -40,6 +41,8 @@ async def client(db_dsn: str) -> AsyncIterator[httpx2.AsyncClient]:
         session_jwt_issuer="test",
         session_jwt_audience="test",
         session_jwt_secret="s" * 32,
+        object_link_secret="l" * 32,
+        objects_dir=tmp_path,
     )
     app = FastAPI()
     register_error_handlers(app)
@@ -56,7 +59,7 @@ async def test_anybody_may_read_the_prices_in_force(client: httpx2.AsyncClient) 
 
     body = answer.json()
     assert answer.status_code == 200
-    assert body["version"] == 1
+    assert body["version"] == 2
     assert datetime.fromisoformat(body["effectiveFrom"]) <= datetime.now(UTC)
     assert body["rates"][0] == {
         "product": "call",
@@ -108,7 +111,7 @@ async def test_an_estimate_names_its_price_in_words(
     assert answer.json() == {
         "credits": answer.json()["credits"],
         "microcredits": microcredits,
-        "version": 1,
+        "version": 2,
         "explanation": explanation,
     }
     assert round(answer.json()["credits"] * MICRO) == microcredits

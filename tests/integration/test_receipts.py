@@ -72,7 +72,7 @@ async def test_a_closed_call_has_a_receipt_that_the_command_proves(
     assert body["previous_hash"] == "0" * 64
     assert body["billed_seconds"] == 37
     assert body["price_microcredits_per_minute"] == 1_000_000_000
-    assert body["rate_card_version"] == 1
+    assert body["rate_card_version"] == 2
     assert body["cost_microcredits"] == 616_666_667
     assert body["segments"] == [
         [0, 10, 166_666_667, "agent"],

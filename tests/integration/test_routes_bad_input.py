@@ -1,13 +1,24 @@
 """Bad input on the public routes: the right status, upstream's error body, and no row changed."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
+
+import pytest_asyncio
 
 from shared.ids import new_uuid
 from tests import builders
-from tests.web_process import CALL, Web
+from tests.web_process import CALL, Media, Web, running_web, web_settings
 
 CONFIG: dict[str, Any] = CALL["sessionConfig"]  # type: ignore[assignment] # the nested part
+
+
+@pytest_asyncio.fixture
+async def web(db_dsn: str, media: Media) -> AsyncIterator[Web]:
+    """One that takes more bad requests a minute than a person may send."""
+    settings = web_settings(db_dsn, media, call_tokens_per_minute=1_000)
+    async with running_web(settings) as running:
+        yield running
 
 
 def config(**changes: Any) -> dict[str, Any]:

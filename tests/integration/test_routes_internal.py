@@ -113,7 +113,7 @@ async def test_another_job_is_refused_while_the_first_is_fresh_and_fences_it_lat
     refused = await web.internal(f"/calls/{call_id}/start", order)
     assert (refused.status_code, refused.json()["code"]) == (409, "call_taken")
 
-    await web.db.execute("update call_sessions set last_seen_at = now() - interval '11 s'")
+    await web.db.execute("update call_sessions set last_seen_at = now() - interval '21 s'")
     assert (await start(web, call_id, job="job-2")).epoch == 2
     (grant,) = (await settle(web, call_id, seconds=1, epoch=1)).calls
     assert grant.standing == "fenced"

@@ -5,21 +5,19 @@ import base64
 import hmac
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
 import pytest_asyncio
-from aiohttp import web as aiohttp_web
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from billing.money import from_credits
 from shared.clock import SystemClock
 from tests.builders import ISSUER
-from tests.web_process import AUDIENCE, SECRET, Media, Web, running_web, session_token, web_settings
+from tests.fakes.clock import MovableClock
+from tests.fakes.issuer import CLAIMS, Issuer, SigningKey, running_issuer, unsigned
+from tests.web_process import SECRET, Media, Web, running_web, session_token, web_settings
 
 REFUSED = {
     "error": "User not found",
@@ -31,16 +29,8 @@ REFUSED = {
 }
 
 
-def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
-    parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
-    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
-
-
 def from_now(seconds: int) -> datetime:
     return SystemClock().now() + timedelta(seconds=seconds)
-
-
-CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "sub": "x", "exp": 4_102_444_800}
 
 
 def bad_tokens() -> dict[str, str]:
@@ -125,80 +115,10 @@ async def test_a_refused_first_request_keeps_the_account(web: Web) -> None:
 # --- the issuer's key set --------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Issuer:
-    """A server that publishes a key set and counts how often it is asked."""
-
-    url: str = ""
-    keys: dict[str, Any] = field(default_factory=dict)
-    asked: int = 0
-    body: bytes | None = None
-    status: int = 200
-    delay_s: float = 0
-
-    async def answer(self, _request: aiohttp_web.Request) -> aiohttp_web.Response:
-        self.asked += 1
-        await asyncio.sleep(self.delay_s)
-        published = [{**key.public, "kid": kid} for kid, key in self.keys.items()]
-        body = json.dumps({"keys": published}).encode() if self.body is None else self.body
-        return aiohttp_web.Response(body=body, status=self.status)
-
-    def token(self, kid: str | None, *, with_key: "SigningKey | None" = None, **claims: Any) -> str:
-        key = with_key or self.keys[kid or next(iter(self.keys))]
-        headers = {} if kid is None else {"kid": kid}
-        return jwt.encode(
-            {**CLAIMS, **claims}, key.private, algorithm=key.algorithm, headers=headers
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    private: Any
-    algorithm: str
-    public: dict[str, Any]
-
-    @classmethod
-    def rsa(cls) -> "SigningKey":
-        key = rsa.generate_private_key(65537, 2048)
-        return cls(key, "RS256", RSAAlgorithm.to_jwk(key.public_key(), as_dict=True))
-
-    @classmethod
-    def ec(cls) -> "SigningKey":
-        key = ec.generate_private_key(ec.SECP256R1())
-        return cls(key, "ES256", ECAlgorithm.to_jwk(key.public_key(), as_dict=True))
-
-    @classmethod
-    def ed25519(cls) -> "SigningKey":
-        key = ed25519.Ed25519PrivateKey.generate()
-        return cls(key, "EdDSA", OKPAlgorithm.to_jwk(key.public_key(), as_dict=True))
-
-
-class MovableClock:
-    """The real clock, moved forward by `ahead_s`."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-        self._real = SystemClock()
-
-    def now(self) -> datetime:
-        return self._real.now() + timedelta(seconds=self.ahead_s)
-
-    def monotonic(self) -> float:
-        return self._real.monotonic() + self.ahead_s
-
-
 @pytest_asyncio.fixture
 async def issuer() -> AsyncIterator[Issuer]:
-    server = Issuer(keys={"one": SigningKey.ec()})
-    app = aiohttp_web.Application()
-    app.router.add_get("/keys", server.answer)
-    runner = aiohttp_web.AppRunner(app)
-    await runner.setup()
-    site = aiohttp_web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
-    yield server
-    await runner.cleanup()
+    async with running_issuer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -17,6 +17,10 @@ from tests.integration.voice_wire import VoiceProcess, running_voice, silence, s
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JOKE = next(topic.answer for topic in TOPICS if "tell me a joke" in topic.phrases)
+# The synthesizer's breath is random, and one in some hundred jokes is not understood; a longer
+# phrase is.
+QUESTION = "how does the billing work"
+BILLING = next(topic.answer for topic in TOPICS if QUESTION in topic.phrases)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -221,9 +225,9 @@ async def test_a_configured_chat_model_speaks_in_the_persona_s_place(voice: Voic
     async with running_voice(settings) as second:
         wire = await second.open()
         before = (await voice.get("/stats"))["chat_requests"]
-        await wire.say("tell me a joke")
+        await wire.say(QUESTION)
         await wire.until("response.done")
-        assert wire.transcript() == JOKE
+        assert wire.transcript() == BILLING
         assert (await voice.get("/stats"))["chat_requests"] == before + 1
         # an order is said word for word, without asking the model
         wire.seen.clear()

@@ -151,3 +151,19 @@ async def passed_through(app: ASGIApp, received: Message) -> list[Message]:
     scope = {"type": "http", "method": "POST", "path": "/x", "headers": [], "query_string": b""}
     await RequestBoundary(app, clock=SystemClock())(scope, receive, send)
     return sent
+
+
+async def test_who_is_refused_while_still_sending_is_read_out_first() -> None:
+    """Else the connection would be reset, and the answer lost with it."""
+    sent: list[str] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for number in range(4):
+            sent.append(f"piece {number}")
+            yield b"x" * 1_000
+
+    async with client() as web:
+        refused = await web.post("/bug", content=pieces())
+
+    assert refused.status_code == 500
+    assert len(sent) == 4

@@ -14,6 +14,7 @@ COMPLETE = {
     "SESSION_JWT_ISSUER": "https://issuer.test",
     "SESSION_JWT_AUDIENCE": "authenticated",
     "SESSION_JWT_SECRET": "the secret of the session issuer, long",
+    "OBJECT_LINK_SECRET": "the secret of links to audio, long enough",
 }
 
 
@@ -45,7 +46,10 @@ def test_what_is_missing_is_named(environment: pytest.MonkeyPatch, missing: str)
     ("name", "value"),
     [
         ("SESSION_JWT_SECRET", "hunter2"),
+        ("OBJECT_LINK_SECRET", "hunter2"),
+        ("AWS_ENDPOINT_URL", "file:///hunter2"),
         ("INTERNAL_TOKEN", "hunter2"),
+        ("API_KEY_HMAC_SECRET", "hunter2"),
         ("LIVEKIT_URL", "hunter2"),
         ("SESSION_JWKS_URL", "file:///hunter2"),
         ("CALL_SILENCE_LIMIT_S", "hunter2"),

@@ -1,0 +1,94 @@
+"""The numbers as tables, each with its anchors and how many times better or worse they are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from local.bench import density
+from local.bench.density import Cost
+from local.bench.growth import DatabaseCost
+from local.bench.settle import Row
+from local.bench.speech import Row as SpeechRow
+from local.bench.speech_costs import Cost as SpeechCost
+from local.bench.tick import TickCost
+from local.bench.wire import WireCost
+
+
+def print_all(measured: Mapping[str, Sequence[Any]]) -> None:
+    """One table a part, in the order they were measured."""
+    for part, rows in measured.items():
+        _PRINTERS[part](rows)
+
+
+def _settle(rows: Sequence[Row]) -> None:
+    naive = rows[0].calls_held
+    print(f"\n{'settles':42} {'requests/s':>10} {'calls held':>10} {'x naive':>8} p50/p99 ms")
+    for row in rows:
+        print(
+            f"{row.name:42} {row.per_second:10,.0f} {row.calls_held:10,.0f} "
+            f"{row.calls_held / naive:8.1f} {row.p50_ms:.1f}/{row.p99_ms:.1f}"
+        )
+
+
+def _database(rows: Sequence[DatabaseCost]) -> None:
+    first = rows[0]
+    print(
+        f"\n{'one second of all calls':28} {'ms p50':>8} {'ms max':>8} {'CPU ms':>7} "
+        f"{'CPU ms/call-min':>16} "
+        f"{'of first':>8} {'WAL B/call-min':>15} {'of first':>8}"
+    )
+    for row in rows:
+        print(
+            f"{row.name:28} {row.ms_p50:8.1f} {row.ms_max:8.1f} {row.cpu_ms:7.1f} "
+            f"{row.cpu_ms_per_call_minute:16.3f} "
+            f"{row.cpu_ms_per_call_minute / first.cpu_ms_per_call_minute:8.2f} "
+            f"{row.wal_bytes_per_call_minute:15,.0f} "
+            f"{row.wal_bytes_per_call_minute / first.wal_bytes_per_call_minute:8.2f}"
+        )
+
+
+def _tick(rows: Sequence[TickCost]) -> None:
+    print(f"\n{'one tick of a call':42} {'microseconds':>12}")
+    for row in rows:
+        print(f"{row.name:42} {row.microseconds:12.2f}")
+
+
+def _wire(rows: Sequence[WireCost]) -> None:
+    print(f"\n{'on the wire, both ways':42} {'B/call-min':>12} {'of first':>8}")
+    for row in rows:
+        share = row.bytes_per_call_minute / rows[0].bytes_per_call_minute
+        print(f"{row.name:42} {row.bytes_per_call_minute:12,.0f} {share:8.3f}")
+
+
+def _density(rows: Sequence[Cost]) -> None:
+    print(f"\n{'density':28} {'calls':>5} {'core/call':>10} {'MiB/call':>9} first sound, missed")
+    for row in rows:
+        print(
+            f"{row.name:28} {row.calls:5} {density.median(row.cores_per_call):10.3f} "
+            f"{density.median(row.mib_per_call):9.0f} "
+            f"{density.median(row.first_sound_s):.2f} s, {row.unanswered}"
+        )
+
+
+def _speech(rows: Sequence[SpeechRow]) -> None:
+    print(f"\n{'speech by REST':42} {'requests/s':>10} {'x anchor':>8} p50/p99 ms")
+    for row in rows:
+        ratio = f"{row.of_anchor:8.2f}" if row.of_anchor else " " * 8
+        print(f"{row.name:42} {row.per_second:10,.0f} {ratio} {row.p50_ms:.2f}/{row.p99_ms:.2f}")
+
+
+def _speech_costs(rows: Sequence[SpeechCost]) -> None:
+    print()
+    for row in rows:
+        print(f"{row.name:56} {row.value:10,.3f} {row.unit}")
+
+
+_PRINTERS: Mapping[str, Callable[[Any], None]] = {
+    "settle": _settle,
+    "growth": _database,
+    "rows": _database,
+    "tick": _tick,
+    "wire": _wire,
+    "density": _density,
+    "speech": _speech,
+    "speech_costs": _speech_costs,
+}
