@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from billing import receipts
-from billing.errors import CallClosed, CallNotFound, CallTaken
+from billing.errors import CallClosed, CallNotFound, CallTaken, SpendingCapReached
 from billing.money import MicroCredits, from_credits
 from billing.price_book import plan_of, rate_in_force
 from billing.pricing import affordable_seconds
@@ -56,7 +56,7 @@ async def check_eligibility(tx: Tx, user_id: UUID, settings: ChargingSettings) -
     """
     Lock the account and check it may start a call.
 
-    Raises InsufficientCredits or FreeLimitReached, in upstream's order.
+    Raises InsufficientCredits (SpendingCapReached is one) or FreeLimitReached, in upstream's order.
     """
     balance = await accounts.lock_balance(tx, user_id)
     minimum = from_credits(settings.call_min_credits)
@@ -65,12 +65,14 @@ async def check_eligibility(tx: Tx, user_id: UUID, settings: ChargingSettings) -
     # A hold of the account's own open call does not make it poor; the active call is refused later.
     if balance.balance < minimum:
         raise InsufficientCredits
+    if balance.spendable + balance.reserved < minimum:
+        raise SpendingCapReached
     free_seconds = None
     if not balance.paid:
         free_seconds = settings.free_call_seconds - await calls.seconds_used(tx, user_id)
         if free_seconds <= 0:
             raise FreeLimitReached
-    return Eligibility(MicroCredits(balance.available), balance.paid, free_seconds)
+    return Eligibility(MicroCredits(balance.spendable), balance.paid, free_seconds)
 
 
 async def authorize(
@@ -107,11 +109,11 @@ async def authorize(
         free_seconds=eligible.free_seconds,
         rate_card_version=priced.version,
     )
-    if granted == 0:
-        raise InsufficientCredits
     balance = await accounts.balance_of(tx, user_id)
     assert balance is not None, "locked above"
-    reachable = granted + affordable_seconds(price, balance.available)
+    if granted == 0:
+        raise SpendingCapReached if balance.spendable < balance.available else InsufficientCredits
+    reachable = granted + affordable_seconds(price, balance.spendable)
     cap = settings.call_max_seconds
     if eligible.free_seconds is not None:
         cap = min(cap, eligible.free_seconds)

@@ -1,6 +1,6 @@
 """Errors that only billing raises. The tree is in `shared/errors.py`."""
 
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, InsufficientCredits, NotFound
 
 
 class CallNotFound(NotFound):
@@ -19,3 +19,9 @@ class CallClosed(Conflict):
     """The call has ended"""
 
     code = "call_closed"
+
+
+class SpendingCapReached(InsufficientCredits):
+    """The spending cap you set for this month leaves too little"""
+
+    code = "spending_cap_reached"

@@ -43,6 +43,12 @@ class CannotAfford(InsufficientCredits):
         )
 
 
+class OverSpendingCap(CannotAfford):
+    """The spending cap you set for this month leaves too little"""
+
+    code = "spending_cap_reached"
+
+
 class KeyReused(Conflict):
     """This idempotency key was used for another request"""
 
@@ -97,7 +103,8 @@ async def reserve(
 
     The same key with the same request gives the first charge again, also when it has ended: a new
     attempt after a release needs a new key. `request_sha256` covers all that makes the request.
-    Raises Invalid, KeyReused, NotPriced or CannotAfford; nothing is changed then.
+    Raises Invalid, KeyReused, NotPriced or CannotAfford (OverSpendingCap is one); nothing is
+    changed then.
     """
     assert len(request_sha256) == SHA256_BYTES, "the digest itself, not its hex"
     assert 0 < ttl_s <= TTL_S_MAX, "a hold ends"
@@ -119,6 +126,8 @@ async def reserve(
     )
     if reserved.outcome == "no_credit":
         raise CannotAfford(needed=reserved.needed, available=reserved.available)
+    if reserved.outcome == "over_cap":
+        raise OverSpendingCap(needed=reserved.needed, available=reserved.available)
     if reserved.outcome == "no_price":
         raise NotPriced
     if reserved.outcome == "conflict":

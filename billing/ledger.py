@@ -1,5 +1,6 @@
 """The only writer of credit_transactions: every credit in and every correction, exactly once."""
 
+from datetime import datetime
 from uuid import UUID
 
 from billing.money import MicroCredits
@@ -19,11 +20,13 @@ async def post(
     source_id: str,
     reason: str | None = None,
     actor: str | None = None,
+    expires_at: datetime | None = None,
 ) -> bool:
     """
     Post once per (source, source_id); False when it was there already.
 
-    Credit pays debt first. A negative amount takes free credit; what is spent or held becomes debt.
+    Credit pays debt first; the rest is a lot, which ends at `expires_at`, or never. A negative
+    amount takes free credit, that of the same payment first; what is spent or held becomes debt.
     """
     assert kind not in {"call", "generation"}, "only closing a charge debits it"
     return await accounts.post(
@@ -35,6 +38,7 @@ async def post(
         source_id=source_id,
         reason=reason,
         actor=actor,
+        expires_at=expires_at,
     )
 
 
@@ -59,6 +63,14 @@ async def adjust(
 async def balance_of(tx: Tx, user_id: UUID) -> Balance:
     """The account's money. Raises NotFound for an unknown account."""
     balance = await accounts.balance_of(tx, user_id)
+    if balance is None:
+        raise NotFound("Account not found")
+    return balance
+
+
+async def visit(tx: Tx, user_id: UUID) -> Balance:
+    """`balance_of` for who looks at it: without what expired, with the day's free credits."""
+    balance = await accounts.visit(tx, user_id)
     if balance is None:
         raise NotFound("Account not found")
     return balance

@@ -43,6 +43,16 @@ PAGE_MAX: Final = 100  # Stripe's own limit
 EVENTS_MAX: Final = 10_000  # in one sweep; more than three days of a large shop is a bug
 SIGNATURE_AGE_S_MAX: Final = 300
 SIGNATURE_AHEAD_S_MAX: Final = 60  # Stripe's SDK accepts any time in the future; we do not
+# What reading a body that is no event can raise, dates out of range and deep nesting included
+NO_EVENT: Final = (
+    ValueError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    OSError,
+    RecursionError,
+)
 
 ResultT = TypeVar("ResultT")
 
@@ -55,10 +65,10 @@ class StripeGateway:
     http: stripe.AIOHTTPClient
 
     @classmethod
-    def open(cls, settings: StripeSettings) -> "StripeGateway":
-        """Needs STRIPE_SECRET_KEY. Connects at the first call."""
+    def open(cls, settings: StripeSettings, *, timeout_s: float = TIMEOUT_S) -> "StripeGateway":
+        """Needs STRIPE_SECRET_KEY. Connects at the first call; `timeout_s` is of one attempt."""
         assert settings.stripe_secret_key, "no till without a key"
-        http = stripe.AIOHTTPClient(timeout=TIMEOUT_S)
+        http = stripe.AIOHTTPClient(timeout=timeout_s)
         base = settings.stripe_base_url
         client = stripe.StripeClient(
             settings.stripe_secret_key.get_secret_value(),
@@ -121,20 +131,21 @@ class StripeGateway:
         )
         if not found.data:
             raise CardRefused("No card is saved")
-        paid = await _ask(
-            self.client.v1.payment_intents.create_async(
-                {
-                    "customer": customer,
-                    "amount": amount,
-                    "currency": currency,
-                    "payment_method": found.data[0].id,
-                    "off_session": True,
-                    "confirm": True,
-                    "metadata": dict(metadata),
-                },
-                _once(key),
-            )
-        )
+        wanted: Any = {
+            "customer": customer,
+            "amount": amount,
+            "currency": currency,
+            "payment_method": found.data[0].id,
+            "off_session": True,
+            "confirm": True,
+            "metadata": dict(metadata),
+        }
+        try:
+            paid = await _ask(self.client.v1.payment_intents.create_async(wanted, _once(key)))
+        except TillAway as away:
+            if not isinstance(away.__cause__, stripe.IdempotencyError | stripe.APIError):
+                raise
+            return await self._made_before(customer, metadata, away)
         return read_payment_intent(paid)
 
     async def portal_url(self, *, customer: str, return_url: str, key: str) -> str:
@@ -172,6 +183,27 @@ class StripeGateway:
             if seen >= EVENTS_MAX:
                 return
 
+    async def _made_before(
+        self, customer: str, metadata: Mapping[str, str], away: TillAway
+    ) -> PaymentIntent:
+        """
+        The payment that the key already made, told by its metadata. Raises `away` without one.
+
+        Stripe answers a key for a day with its first answer, also a 500 that came after the
+        effect, and refuses it when the customer saved another card since: asking again can not
+        help in either case.
+        """
+        if not metadata:
+            raise away
+        found = await _ask(
+            self.client.v1.payment_intents.list_async({"customer": customer, "limit": PAGE_MAX})
+        )
+        for made in found.data:
+            intent = read_payment_intent(made)
+            if metadata.items() <= intent.metadata.items():
+                return intent
+        raise away
+
     async def _complete(self, charge: Any) -> Charge:
         """A charge with what is kept elsewhere: its disputes and its invoice."""
         disputes = []
@@ -194,7 +226,7 @@ class StripeGateway:
     async def _invoice(self, invoice: Any) -> Invoice:
         charges = []
         for paid in invoice.payments.data if invoice.payments else []:
-            if paid.status == "paid" and paid.payment.payment_intent:
+            if paid.status == "paid" and paid.payment.type == "payment_intent":
                 intent = await self.payment_intent(str(paid.payment.payment_intent))
                 if intent.latest_charge:
                     charges.append(intent.latest_charge)
@@ -208,6 +240,8 @@ def read_webhook(payload: bytes, signature: str, *, secret: str, now_s: float) -
 
     A time too far in the future is refused as well as an old one: it could be replayed for long.
     """
+    if not signature.isascii():
+        raise Unauthenticated("Invalid signature")  # the SDK's comparison fails on anything else
     try:
         stripe.WebhookSignature.verify_header(
             payload.decode(), signature, secret, SIGNATURE_AGE_S_MAX
@@ -220,7 +254,7 @@ def read_webhook(payload: bytes, signature: str, *, secret: str, now_s: float) -
     try:
         event = stripe.Event.construct_from(json.loads(payload), key="")
         return read_event(event)
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except NO_EVENT as error:
         raise Invalid("This is no event") from error
 
 

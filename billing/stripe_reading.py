@@ -19,7 +19,17 @@ from billing.stripe_objects import (
     Subscription,
 )
 
-LOST_TO_US = frozenset({"won", "warning_closed"})  # disputes in these states took nothing
+CHANGES = {  # objects that only tell of a change to another, which they name by this field
+    "refund": "charge",
+    "dispute": "charge",
+    "radar.early_fraud_warning": "charge",
+    "invoice_payment": "invoice",
+}
+# Disputes in these states hold no money of ours: an inquiry ("warning") takes none before it
+# becomes a dispute, and a won one gave it back
+TOOK_NOTHING = frozenset(
+    {"won", "warning_needs_response", "warning_under_review", "warning_closed", "prevented"}
+)
 
 
 def read_checkout(it: Any) -> Checkout:
@@ -61,7 +71,7 @@ def read_charge(it: Any, *, disputes: Iterable[Any], invoice: str | None) -> Cha
         paid=it.paid,
         captured=it.captured,
         refunded=it.amount_refunded,
-        disputed=sum(dispute.amount for dispute in known if dispute.status not in LOST_TO_US),
+        disputed=sum(dispute.amount for dispute in known if dispute.status not in TOOK_NOTHING),
         dispute_status=known[0].status if known else None,
         created_at=_time(it.created),
         metadata=_metadata(it.metadata),
@@ -90,7 +100,11 @@ def read_invoice(it: Any, *, charges: Iterable[str], lines: Iterable[Any]) -> In
 
 
 def read_subscription(it: Any) -> Subscription:
-    """The periods are of its one item; we sell no subscriptions of several."""
+    """
+    The periods are of its one item; we sell no subscriptions of several.
+
+    The customer portal ends a subscription by `cancel_at` alone.
+    """
     item = next(iter(it["items"].data), None)
     return Subscription(
         id=it.id,
@@ -99,24 +113,34 @@ def read_subscription(it: Any) -> Subscription:
         price=item.price.id if item else None,
         period_start=_time(item.current_period_start) if item else None,
         period_end=_time(item.current_period_end) if item else None,
-        cancel_at_period_end=it.cancel_at_period_end,
+        cancel_at_period_end=it.cancel_at_period_end or it.cancel_at is not None,
         metadata=_metadata(it.metadata),
     )
 
 
 def read_event(it: Any) -> StripeEvent:
-    subject = it.data.object
+    object_type, object_id = _subject_of(it.data.object)
     return StripeEvent(
         id=it.id,
         kind=it.type,
         created_at=_time(it.created),
-        object_type=_field(subject, "object") or "",
-        object_id=_field(subject, "id") or "",
+        object_type=object_type,
+        object_id=object_id,
     )
 
 
+def _subject_of(it: Any) -> tuple[str, str]:
+    """Whose state changed: a refund and a dispute change their charge."""
+    kind = _field(it, "object") or ""
+    owner = CHANGES.get(kind)
+    named = _id(_field(it, owner)) if owner else None
+    if owner and named:
+        return owner, named
+    return kind, _field(it, "id") or ""
+
+
 def _line(it: Any) -> InvoiceLine:
-    details = it.pricing.price_details if it.pricing else None
+    details = _field(it.pricing, "price_details") if it.pricing else None
     return InvoiceLine(
         id=it.id,
         price=_id(details.price) if details else None,

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 from billing.accounts import account_for
 from control_plane.auth import Identity
+from control_plane.store import mails
 from shared.clock import Clock
 from shared.db import Pool, transaction
 from shared.ids import UserId
@@ -16,7 +17,8 @@ class AccountDirectory:
     """
     (issuer, subject) to account id, remembered for a minute.
 
-    Only the id is remembered: whether the account is frozen is read where it matters.
+    Only the id is remembered: whether the account is frozen is read where it matters. The address
+    that mail goes to follows what the issuer has verified.
     """
 
     def __init__(self, pool: Pool, clock: Clock, *, signup_credits: int) -> None:
@@ -40,6 +42,8 @@ class AccountDirectory:
                 email=identity.email,
                 signup_credits=self._signup_credits,
             )
+            if identity.mail_address is not None:
+                await mails.remember_address(tx, profile.id, identity.mail_address)
         user_id = UserId(profile.id)
         self._remember(key, user_id)
         return user_id

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from billing.features import features_of
 from billing.price_words import credits_in_words
 from control_plane.errors import AccountFrozen, PaidOnly
 from control_plane.store import api_keys as store
@@ -35,7 +36,6 @@ KEY_PREFIX: Final = "sk_live_"
 KEY_FORM: Final = re.compile(r"sk_live_[A-Za-z0-9]{32}")
 SHOWN_CHARS: Final = 12  # the part that lists show, so that people can tell keys apart
 SECRET_CHARS: Final = 32  # 190 bits
-ACTIVE_KEYS_MAX: Final = 10
 LISTED_MAX: Final = 500  # revoked keys stay in the list; nobody reads more
 NOT_OFFERED_RETRY_S: Final = 3600  # until somebody has configured it
 _ALPHABET: Final = string.ascii_letters + string.digits
@@ -145,7 +145,7 @@ async def check_may_create(tx: Tx, owner: UserId) -> None:
     account = await store.lock_owner(tx, owner)
     if account is None or account.is_frozen:
         raise AccountFrozen
-    if not account.is_paid:
+    if (await features_of(tx, owner)).api_keys == 0:
         raise PaidOnly("API keys require a paid account")
 
 
@@ -160,8 +160,9 @@ async def create(
     hmac_secret: bytes,
 ) -> CreatedKey:
     """A key, after `check_may_create`. `credit_limit` is in micro-credits. Raises Invalid."""
-    if await store.count_usable(tx, owner) >= ACTIVE_KEYS_MAX:
-        raise Invalid(f"Maximum of {ACTIVE_KEYS_MAX} active API keys allowed")
+    allowed = (await features_of(tx, owner)).api_keys
+    if await store.count_usable(tx, owner) >= allowed:
+        raise Invalid(f"Maximum of {allowed} active API keys allowed")
     key = new_key()
     row = await store.insert(
         tx,

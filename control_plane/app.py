@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from billing.receipt_keys import BadReceiptKeys, ReceiptKeys
+from billing.stripe_gateway import StripeGateway
 from control_plane.accounts import AccountDirectory
 from control_plane.audio.workshop import open_workshop
 from control_plane.auth import SessionVerifier
@@ -38,20 +39,35 @@ from control_plane.openapi import WebApplication
 from control_plane.routes import (
     agent_calls,
     api_keys,
+    auto_topup,
     balances,
     billing_usage,
     calls,
+    checkout,
     clone_voice,
     consents,
+    daily_credits,
+    daily_stats,
     dev_session,
     estimate_credits,
     generate_text,
     generate_voice,
     health,
     history,
+    invoices,
+    limits,
     livekit_webhook,
+    operator_accounts,
+    operator_actions,
+    operator_dead_letters,
     operators,
+    packages,
+    payments,
+    plans,
+    portal,
     prices,
+    stripe_webhook,
+    subscription,
     usage_events,
     voices,
 )
@@ -140,7 +156,18 @@ def _routers(settings: WebSettings) -> Iterator[APIRouter]:
     if settings.objects_bucket is None:
         yield audio_links_router(settings)
     yield livekit_webhook.router
+    yield stripe_webhook.router
+    yield checkout.router
+    yield packages.router
+    yield auto_topup.router
+    yield payments.router
+    for module in (plans, subscription, portal, invoices):
+        yield module.router
+    for module in (daily_credits, limits):
+        yield module.router
     yield operators.router
+    for module in (operator_accounts, operator_actions, operator_dead_letters, daily_stats):
+        yield module.router
     yield health.router
     if settings.local_dev:
         yield dev_session.router
@@ -191,6 +218,9 @@ async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Se
         background = Background()
         stack.push_async_callback(background.close)
         keys = settings.session_jwks_url and KeySet(settings.session_jwks_url, http, clock)
+        till = StripeGateway.open(settings) if settings.stripe_secret_key else None
+        if till is not None:
+            stack.push_async_callback(till.close)
         yield Services(
             settings=settings,
             clock=clock,
@@ -213,6 +243,7 @@ async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Se
             speakers=Recent(clock, believed_s=settings.cache_believed_s),
             recognition=recognition,
             uploads=UploadGate(),
+            till=till,
         )
 
 

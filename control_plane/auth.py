@@ -13,6 +13,7 @@ from typing import Any, Final
 import jwt
 
 from control_plane.jwks import KeySet
+from control_plane.mail.letters import is_mailbox
 from control_plane.settings import SessionSettings
 from shared.errors import Unauthenticated
 from shared.settings import InternalSettings
@@ -40,12 +41,17 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the issuer says it is. `email` is for display only: some issuers do not verify it."""
+    """
+    Who the issuer says it is. `email` is for display only: some issuers do not verify it.
+
+    `mail_address` is `email` where the issuer says that it has.
+    """
 
     issuer: str
     subject: str
     email: str | None
     role: Role = Role.USER
+    mail_address: str | None = None
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
@@ -71,6 +77,7 @@ class SessionVerifier:
         self._issuer = settings.session_jwt_issuer
         self._audience = settings.session_jwt_audience
         self._role_claim = settings.session_role_claim
+        self._verified_claim = settings.session_email_verified_claim
         secret = settings.session_jwt_secret
         self._secret = secret.get_secret_value() if secret else None
         self._keys = keys
@@ -85,11 +92,15 @@ class SessionVerifier:
         if not _is_plain(subject, SUBJECT_CHARS_MAX):
             raise Unauthenticated
         email = claims.get("email")
+        if not _is_plain(email, EMAIL_CHARS_MAX):
+            email = None
+        is_verified = _claim(claims, self._verified_claim) is True
         return Identity(
             self._issuer,
             subject,
-            email if _is_plain(email, EMAIL_CHARS_MAX) else None,
+            email,
             _role_in(claims, self._role_claim),
+            email if is_verified and email and is_mailbox(email) else None,
         )
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -124,11 +135,16 @@ def _role_in(claims: Mapping[str, Any], name: str) -> Role:
 
     `name` is a claim's whole name (Auth0 wants web addresses), or a path into objects with dots.
     """
+    found = _claim(claims, name)
+    words = found if isinstance(found, list) else [found]
+    return max((role for role in Role if role in words), key=list(Role).index, default=Role.USER)
+
+
+def _claim(claims: Mapping[str, Any], name: str) -> Any:
     found: Any = claims
     for part in [name] if name in claims else name.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
-    words = found if isinstance(found, list) else [found]
-    return max((role for role in Role if role in words), key=list(Role).index, default=Role.USER)
+    return found
 
 
 def _is_plain(text: object, chars_max: int) -> bool:

@@ -46,6 +46,8 @@ LONG_TEXT_BYTES_MAX: Final = 2 * 1024 * 1024  # 100,000 characters, each written
 BODY_LIMITS: Final = {
     "/internal/": INTERNAL_BYTES_MAX,
     "/webhooks/": WEBHOOK_BYTES_MAX,
+    "/api/webhooks/": WEBHOOK_BYTES_MAX,
+    "/api/stripe/webhook": WEBHOOK_BYTES_MAX,
     "/api/v1/jobs": LONG_TEXT_BYTES_MAX,
     "/api/clone-voice": UPLOAD_BYTES_MAX,
     "/api/consents/": UPLOAD_BYTES_MAX,

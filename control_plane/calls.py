@@ -13,6 +13,7 @@ from uuid import UUID
 
 from billing import charging
 from billing.charging import Authorization
+from billing.features import Features, features_of
 from billing.store.calls import open_calls_of
 from control_plane.call_request import CallRequest, model_for
 from control_plane.errors import (
@@ -82,17 +83,20 @@ async def _authorize(
     """The checks in upstream's order, then the rows of the call, all or nothing."""
     if await accounts.is_frozen(tx, user_id):
         raise AccountFrozen
-    eligible = await charging.check_eligibility(tx, user_id, settings)
+    await charging.check_eligibility(tx, user_id, settings)
     request = parse_json(CallRequest, body)
     voice = await voices.find_call_voice(tx, name=request.session_config.voice, owner=user_id)
     if voice is None:
         raise VoiceNotFound
     if request.selected_preset_id is not None:
         raise CharacterNotFound
-    if request.scene and not eligible.paid:
+    features = await features_of(tx, user_id)
+    if request.scene and not features.scenes:
         raise PaidOnly("Scenes require a paid account")
     model = model_for(request.session_config.model, default=settings.call_default_model)
-    held = await _hold(tx, call_id=call_id, user_id=user_id, model=model, settings=settings)
+    held = await _hold(
+        tx, call_id=call_id, user_id=user_id, model=model, settings=settings, features=features
+    )
     await admit(tx)
     frozen = _freeze(call_id, request, voice=voice, model=model, free_call=held.free_call)
     await call_configs.insert(tx, frozen)
@@ -100,11 +104,22 @@ async def _authorize(
 
 
 async def _hold(
-    tx: Tx, *, call_id: CallId, user_id: UserId, model: str, settings: WebSettings
+    tx: Tx,
+    *,
+    call_id: CallId,
+    user_id: UserId,
+    model: str,
+    settings: WebSettings,
+    features: Features,
 ) -> Authorization:
     try:
         return await charging.authorize(
-            tx, call_id=call_id, user_id=user_id, settings=settings, model=model
+            tx,
+            call_id=call_id,
+            user_id=user_id,
+            settings=settings,
+            concurrent_max=features.concurrent_calls,
+            model=model,
         )
     except ActiveCall as refused:
         live = await open_calls_of(tx, user_id)

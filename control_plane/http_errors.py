@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from control_plane.cloning.errors import CLONE_PATH, CloneRefusal, clone_error_body
-from control_plane.errors import CallInProgress, FreeGenerationsUsed, Throttled
+from control_plane.errors import AccountFrozen, CallInProgress, FreeGenerationsUsed, Throttled
 from control_plane.v1_errors import is_for_programs, program_error_body
 from shared.errors import AppError, Invalid, Unavailable
 
@@ -33,6 +33,7 @@ _NUL_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 DETAILS_MAX: Final = 5  # issues named in one answer
 DATABASE_RETRY_AFTER_S: Final = 2  # Postgres restarts in a second or two
+FROZEN_SQLSTATE: Final = "P0403"  # of 0018: frozen between our look at the account and the insert
 
 # A code that is not listed has the status of its parent class.
 STATUS_OF_CODE: Final = {
@@ -184,6 +185,14 @@ def register_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(AppError)
     async def on_app_error(request: Request, error: AppError) -> JSONResponse:
         return app_error_response(error, request.scope["path"])
+
+    @app.exception_handler(asyncpg.UnknownPostgresError)
+    async def on_state_of_ours(
+        request: Request, error: asyncpg.UnknownPostgresError
+    ) -> JSONResponse:
+        if error.sqlstate != FROZEN_SQLSTATE:
+            raise error
+        return app_error_response(AccountFrozen(), request.scope["path"])
 
     @app.exception_handler(RequestValidationError)
     async def on_bad_parameter(request: Request, error: RequestValidationError) -> JSONResponse:

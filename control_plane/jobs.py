@@ -8,14 +8,19 @@ right. Any number of these may run: one leads, the others wait for its lock.
 import asyncio
 import signal
 
-from billing import generation_charges
+from billing import expiry, generation_charges, limits
 from billing.invariants import LISTED_MAX
 from billing.store import health
 from billing.store.health import Violation
+from billing.stripe_settings import StripeSettings
 from control_plane.cloning.withdrawal import retire_expired
+from control_plane.daily_stats import StatsSettings
 from control_plane.idempotency import purge_answers
 from control_plane.livekit_gateway import LiveKitGateway
 from control_plane.livekit_inbox import LiveKitInbox
+from control_plane.mail.opening import open_carrier
+from control_plane.mail.outbox import Outbox
+from control_plane.mail.settings import MailSettings
 from control_plane.objects.opening import open_objects
 from control_plane.objects.settings import ObjectSettings
 from control_plane.reaper import Reaper
@@ -26,6 +31,8 @@ from control_plane.speech.retention import Retention
 from control_plane.speech.settings import RetentionSettings
 from control_plane.speech_jobs.opening import SpeechWorkSettings, open_speech_worker
 from control_plane.store import listeners, upkeep
+from control_plane.telegram_report import DailyReport, Telegram, TelegramSettings
+from control_plane.till_work import open_till_work
 from shared.clock import SystemClock
 from shared.db import Pool, open_pool, transaction
 from shared.log import configure_logging, get_logger
@@ -40,6 +47,10 @@ BOOKS_PERIOD_S = 60.0
 BOOKS_LOOK_BACK_S = 300.0  # several periods: a missed round leaves no hole
 ALL_BOOKS_PERIOD_S = 24 * 3_600.0
 EXPIRE_PERIOD_S = 5.0
+LOTS_PERIOD_S = 60.0  # for accounts that are away; whoever starts something is up to date at once
+LOW_BALANCE_PERIOD_S = 30.0
+MAIL_PERIOD_S = 5.0
+REPORT_PERIOD_S = 300.0  # of looking whether a day is over; each is sent once
 UPKEEP_PERIOD_S = 3_600.0
 RETENTION_PERIOD_S = 30.0  # of batches of old audio; there may be many
 PURGE_PERIOD_S = 300.0  # of answers kept for idempotency keys
@@ -53,6 +64,10 @@ class JobsSettings(
     SentrySettings,
     ObjectSettings,
     RetentionSettings,
+    StripeSettings,
+    MailSettings,
+    StatsSettings,
+    TelegramSettings,
 ):
     """What the jobs process composes."""
 
@@ -70,6 +85,8 @@ async def run(settings: JobsSettings) -> None:
         Chore("inbox", INBOX_PERIOD_S, inbox.round),
         Chore("rooms", ROOMS_PERIOD_S, reaper.compare_rooms),
         Chore("expire", EXPIRE_PERIOD_S, lambda: _expire_charges(pool)),
+        Chore("expire_lots", LOTS_PERIOD_S, lambda: expiry.expire_due(pool)),
+        Chore("low_balance", LOW_BALANCE_PERIOD_S, lambda: _tell_low_balances(pool)),
         Chore("books", BOOKS_PERIOD_S, lambda: check_recent_books(pool)),
         Chore("all_books", ALL_BOOKS_PERIOD_S, lambda: check_all_books(pool)),
         Chore("reconcile", ALL_BOOKS_PERIOD_S, lambda: reconcile(pool)),
@@ -79,17 +96,34 @@ async def run(settings: JobsSettings) -> None:
         Chore("purge_answers", PURGE_PERIOD_S, lambda: purge_answers(pool)),
         Chore("retire_clones", CLONES_PERIOD_S, lambda: retire_expired(pool, objects)),
     ]
+    chores += _telling(settings, pool)
     try:
         dsn = settings.database_url.get_secret_value()
         async with (
             open_speech_worker(settings, pool=pool, clock=SystemClock()) as speech_jobs,
+            open_till_work(settings, pool=pool, rooms=gateway, clock=SystemClock()) as till_work,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(speech_jobs.run())  # by every process, not by the leader alone
-            tasks.create_task(run_as_leader(dsn, chores, SystemClock()))
+            tasks.create_task(till_work.run())  # by every process, too
+            tasks.create_task(run_as_leader(dsn, [*chores, *till_work.chores], SystemClock()))
     finally:
         await gateway.close()
         await pool.close()
+
+
+def _telling(settings: JobsSettings, pool: Pool) -> list[Chore]:
+    """Mail to people and the report to operators, each where it is set up."""
+    chores = []
+    carrier = open_carrier(settings)
+    if carrier is not None:
+        assert settings.mail_from is not None, "the settings refuse a server without it"
+        chores.append(Chore("mail", MAIL_PERIOD_S, Outbox(pool, carrier, settings.mail_from).round))
+    telegram = Telegram(settings)
+    if telegram.is_on:
+        report = DailyReport(pool, telegram, SystemClock(), settings.stats_time_zone)
+        chores.append(Chore("daily_report", REPORT_PERIOD_S, report.round))
+    return chores
 
 
 async def check_recent_books(pool: Pool) -> int:
@@ -119,6 +153,11 @@ async def _expire_charges(pool: Pool) -> None:
         expired = await generation_charges.expire(tx)
     if expired:
         log.warning("charges_expired", count=len(expired))
+
+
+async def _tell_low_balances(pool: Pool) -> None:
+    async with transaction(pool) as tx:
+        await limits.tell_low_balances(tx)
 
 
 async def _ensure_partitions(pool: Pool) -> None:

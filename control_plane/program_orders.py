@@ -95,7 +95,7 @@ async def order_of(
     if not wish.text.strip():
         raise Invalid("The input is empty", param=wish.input_param)
     if not wish.any_length:
-        _check_length(model, wish, is_paid=speaker.standing.is_paid)
+        _check_length(model, wish, is_paid=speaker.standing.longer_texts)
     order = _order(caller, wish, voice, model, is_paid=speaker.standing.is_paid)
     return ProgramOrder(order, model)
 

@@ -7,6 +7,7 @@ from fastapi import Depends
 from redis.asyncio import Redis
 from starlette.requests import Request
 
+from billing.stripe_objects import Till
 from control_plane.accounts import AccountDirectory
 from control_plane.audio.port import Workshop
 from control_plane.auth import SessionVerifier, bearer_token, check_worker_credential
@@ -54,6 +55,7 @@ class Services:
     speakers: Recent[tuple[UserId, str], Speaker]  # of everybody's voices, by the id as sent
     recognition: Recognition
     uploads: UploadGate
+    till: Till | None  # without a key nothing is sold: see `till_of`
 
 
 # Dependencies are `async` although they wait for nothing: FastAPI runs plain ones in a thread.

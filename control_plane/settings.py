@@ -7,13 +7,16 @@ from pydantic_settings import SettingsConfigDict
 
 from billing.receipt_keys import ReceiptKeySettings
 from billing.settings import ChargingSettings
+from billing.stripe_settings import StripeSettings
 from control_plane.audio.settings import AudioSettings
 from control_plane.cloning.settings import CloningSettings
+from control_plane.daily_stats import StatsSettings
 from control_plane.limits.settings import LimitSettings
 from control_plane.objects.settings import ObjectSettings
 from control_plane.openai_settings import OpenAiSettings
 from control_plane.speech.settings import CacheSettings, RetentionSettings, TextSettings
 from control_plane.speech_jobs.settings import SpeechJobSettings
+from control_plane.telegram_report import TelegramSettings
 from shared.settings import (
     EnvironmentSettings,
     InternalSettings,
@@ -34,6 +37,8 @@ class SessionSettings(EnvironmentSettings):
     )  # HS256 (RFC 7518 3.2)
     session_jwks_url: str | None = None  # RS256, ES256, EdDSA
     session_role_claim: str = Field(default="app_metadata.role", min_length=1)  # only staff has one
+    # Whose truth says that the issuer has verified the e-mail; mail goes to such an address alone.
+    session_email_verified_claim: str = Field(default="email_verified", min_length=1)
     local_dev: bool = False  # the one-machine stack: /dev/session signs tokens for any e-mail
 
     @field_validator("session_jwks_url")
@@ -116,6 +121,9 @@ class WebSettings(
     TextSettings,
     SpeechJobSettings,
     OpenAiSettings,
+    StatsSettings,
+    TelegramSettings,
+    StripeSettings,
 ):
     """What the web process composes."""
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from billing.receipt_keys import new_entry
 from local.failure import CannotRun
@@ -23,6 +24,7 @@ DROPPED = frozenset(
     "TEXT_BASE_URL TEXT_API_KEY TEXT_MODEL "
     "LIVEKIT_DEV_MODE LIVEKIT_OBSERVABILITY_URL LIVEKIT_INFERENCE_URL LIVEKIT_REMOTE_EOT_URL "
     "LIVEKIT_AGENT_NAME LIVEKIT_AGENT_NAME_OVERRIDE LIVEKIT_KEYS LIVEKIT_CONFIG LIVEKIT_PUBLIC_URL "
+    "TELEGRAM_BOT_TOKEN TELEGRAM_CHAT_ID TELEGRAM_BASE_URL MAIL_CA_FILE CRON_SECRET "
     "SENTRY_DSN HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy "
     # Without its compiled files Python needs seconds more for every start.
     "PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH PYTHONPATH PYTHONSTARTUP".split()
@@ -81,6 +83,8 @@ def stack_environment(
         "REDIS_URL": external.redis_url or redis_url(layout),
         "AGENT_JOURNAL_DIR": str(layout.data / "journal"),
         "OBJECTS_DIR": str(layout.data / "objects"),
+        "MAIL_URL": f"file://{quote(str(layout.data.absolute() / 'mail'))}",
+        "MAIL_FROM": "Sexycall <till@localhost>",
         "PUBLIC_URL": web_url,
     }
     credentials = {

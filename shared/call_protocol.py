@@ -175,6 +175,14 @@ class MeterMessage(Message):
 class Notice(Message):
     """To the page, topic `sexycall.notice`: something the caller must be told in words."""
 
-    kind: Literal["low_balance", "credit_added", "agent_late", "agent_lost", "goodbye", "ended"]
+    kind: Literal[
+        "low_balance",
+        "credit_added",
+        "agent_late",
+        "agent_lost",
+        "goodbye",
+        "ended",
+        "payment_failed",
+    ]
     message: str
     seconds_left: int | None = None

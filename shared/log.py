@@ -53,8 +53,9 @@ def configure_logging(process: str, *, json: bool = True, level: int = logging.I
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     structlog.contextvars.bind_contextvars(process=process)
-    # "httpx" is Replicate's, "google_genai" Gemini's: both write addresses, and more, at INFO.
-    for noisy in ("httpx", "httpcore", "google_genai", "openai"):
+    # "httpx" is Replicate's, "google_genai" Gemini's: both write addresses, and more, at INFO;
+    # "stripe" writes error texts, which may name the customer.
+    for noisy in ("httpx", "httpcore", "google_genai", "openai", "stripe"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for noisy in ("httpx2", "httpcore2", "aiohttp.access", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -10,6 +10,8 @@ REPORTS_REFUSED = Counter(
     "call_reports_refused_total", "Reports that changed nothing", ["standing"]
 )
 WEBHOOKS = Counter("webhooks_total", "Webhooks received", ["source", "outcome"])
+STRIPE_EVENTS = Counter("stripe_events_total", "Events of Stripe's worked on", ["outcome"])
+MAILS = Counter("mails_total", "Mails to people, by what became of them", ["kind", "outcome"])
 RATE_LIMITED = Counter(
     "rate_limit_decisions_total",
     "Requests let through or refused, by bucket",

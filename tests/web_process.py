@@ -138,6 +138,9 @@ def web_settings(db_dsn: str, media: Media, **changes: Any) -> WebSettings:
             "object_link_secret": OBJECT_LINK_SECRET,
             "public_url": "http://web.test",
             "recognition_base_url": None,
+            "stripe_secret_key": None,
+            "stripe_webhook_secret": None,
+            "stripe_base_url": None,
             **changes,
         }
     )

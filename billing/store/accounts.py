@@ -19,12 +19,24 @@ select id, email, role, frozen_at from profiles where issuer = $1 and subject = 
 """
 
 LOCK_BALANCE = """
-select user_id, balance, reserved, debt, paid from credits where user_id = $1 for no key update
+select user_id, balance, reserved, debt, paid,
+  greatest(credit_free(balance, reserved, spend_cap, spent, month_ends), 0) as spendable
+from credit_refresh_v1($1)
 """
 
-BALANCE = "select user_id, balance, reserved, debt, paid from credits where user_id = $1"
+VISIT_BALANCE = """
+select user_id, balance, reserved, debt, paid,
+  greatest(credit_free(balance, reserved, spend_cap, spent, month_ends), 0) as spendable
+from credit_visit_v1($1)
+"""
 
-POST = "select credit_post_v1($1, $2, $3, $4, $5, $6, $7)"
+BALANCE = """
+select user_id, balance, reserved, debt, paid,
+  greatest(credit_free(balance, reserved, spend_cap, spent, month_ends), 0) as spendable
+from credits where user_id = $1
+"""
+
+POST = "select credit_post_v2($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +49,17 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Micro-credits. `available` is what a new hold may take."""
+    """
+    Micro-credits. `available` is what no running work holds; `spendable` is what a new hold may
+    take: that, and no more than the spending cap of the month leaves.
+    """
 
     user_id: UUID
     balance: int
     reserved: int
     debt: int
     paid: bool
+    spendable: int
 
     @property
     def available(self) -> int:
@@ -68,8 +84,18 @@ async def balance_of(tx: Tx, user_id: UUID) -> Balance | None:
 
 
 async def lock_balance(tx: Tx, user_id: UUID) -> Balance | None:
-    """Serialises all money moves of one account until the transaction ends."""
+    """
+    Serialises all money moves of one account until the transaction ends.
+
+    Brings it up to date first: what has expired goes, the daily credits of today come.
+    """
     row = await tx.fetchrow(LOCK_BALANCE, user_id)
+    return Balance(**row) if row else None
+
+
+async def visit(tx: Tx, user_id: UUID) -> Balance | None:
+    """Brought up to date like `lock_balance`, but locked only when there is something to do."""
+    row = await tx.fetchrow(VISIT_BALANCE, user_id)
     return Balance(**row) if row else None
 
 
@@ -83,6 +109,9 @@ async def post(
     source_id: str,
     reason: str | None,
     actor: str | None,
+    expires_at: datetime | None,
 ) -> bool:
-    posted: bool = await tx.fetchval(POST, user_id, amount, kind, source, source_id, reason, actor)
+    posted: bool = await tx.fetchval(
+        POST, user_id, amount, kind, source, source_id, reason, actor, expires_at
+    )
     return posted

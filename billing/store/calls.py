@@ -7,7 +7,7 @@ from uuid import UUID
 from shared.call_protocol import CallReport, Grant, Standing
 from shared.db import Tx
 
-AUTHORIZE = "select call_authorize_v2($1, $2, $3, $4, $5, $6, $7, $8)"
+AUTHORIZE = "select call_authorize_v3($1, $2, $3, $4, $5, $6, $7, $8)"
 
 START = """
 select s.id, s.epoch, s.seconds, s.granted, s.final_unit, s.max_seconds, s.free_seconds, k.paid
@@ -16,10 +16,10 @@ from call_start_v1($1, $2, $3, $4) s join credits k on k.user_id = s.user_id
 
 SETTLE = """
 select call_id, standing, seconds, granted, final_unit
-from calls_settle_v1($1::uuid[], $2::int[], $3::int[], $4, $5)
+from calls_settle_v2($1::uuid[], $2::int[], $3::int[], $4, $5)
 """
 
-CLOSE = "select seconds, end_reason, already_closed from call_close_v1($1, $2, $3, $4, $5, $6)"
+CLOSE = "select seconds, end_reason, already_closed from call_close_v2($1, $2, $3, $4, $5, $6)"
 
 STATE = "select id, state, user_id from call_sessions where id = $1"
 

@@ -14,7 +14,7 @@ select outcome, needed, available, (charge).id, (charge).user_id, (charge).state
   (charge).price_microcredits, (charge).per_units, (charge).minimum_microcredits, (charge).hold,
   (charge).quantity, (charge).cost, (charge).created_at, (charge).expires_at, (charge).ended_at,
   (charge).end_reason
-from charge_reserve_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)
+from charge_reserve_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
 SETTLE = """
@@ -23,7 +23,7 @@ select outcome, (charge).id, (charge).user_id, (charge).state, (charge).product,
   (charge).price_microcredits, (charge).per_units, (charge).minimum_microcredits, (charge).hold,
   (charge).quantity, (charge).cost, (charge).created_at, (charge).expires_at, (charge).ended_at,
   (charge).end_reason
-from charge_settle_v1($1, $2, $3)
+from charge_settle_v2($1, $2, $3)
 """
 
 RELEASE = """

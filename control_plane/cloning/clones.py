@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from billing import ledger, price_book
+from billing.features import features_of
 from billing.money import to_credits
 from billing.price_book import NotPriced
 from control_plane.cloning import engines, recordings
@@ -76,7 +77,8 @@ async def check(
         if await accounts.is_frozen(tx, user_id):
             raise AccountFrozen
         is_paid = (await ledger.balance_of(tx, user_id)).paid
-        chars_max = rules.chars_max(is_paid=is_paid)
+        features = await features_of(tx, user_id)
+        chars_max = rules.chars_max(is_paid=features.longer_texts)
         if length_utf16(text) > chars_max:
             raise CloneRefusal(
                 "errors.textTooLong",

@@ -47,6 +47,8 @@ DOORS: Final = {
     "speech": Door(By.ACCOUNT, lambda settings: settings.generations_per_minute),
     "clone": Door(By.ACCOUNT, lambda settings: settings.clones_per_minute),
     "text": Door(By.ACCOUNT, lambda settings: settings.texts_per_minute),
+    "till": Door(By.ACCOUNT, lambda settings: settings.payments_per_minute),
+    "checkout": Door(By.ACCOUNT, lambda settings: settings.checkouts_per_minute),
     "anonymous": Door(By.ADDRESS, lambda settings: settings.anonymous_requests_per_minute),
 }
 

@@ -12,6 +12,8 @@ class LimitSettings(EnvironmentSettings):
     generations_per_minute: int = Field(default=60, ge=1, le=100_000)
     clones_per_minute: int = Field(default=10, ge=1, le=100_000)
     texts_per_minute: int = Field(default=30, ge=1, le=100_000)  # they cost us and are free
+    payments_per_minute: int = Field(default=20, ge=1, le=100_000)  # each asks Stripe
+    checkouts_per_minute: int = Field(default=20, ge=1, le=100_000)  # each asks Stripe
     anonymous_requests_per_minute: int = Field(default=20, ge=1, le=100_000)  # an address
     generations_in_flight_max: int = Field(default=8, ge=1, le=1_000)  # an account
     clones_in_flight_max: int = Field(default=2, ge=1, le=1_000)

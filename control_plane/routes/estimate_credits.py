@@ -68,8 +68,9 @@ async def estimate_credits(
             raise Unauthenticated
         model = model_for(speaker.voice)
         is_paid = speaker.standing.is_paid
-        check_text(model, text, is_paid=is_paid)
-        style = checked_style(model, wanted.styleVariant, is_paid=is_paid)
+        longer = speaker.standing.longer_texts
+        check_text(model, text, is_paid=longer)
+        style = checked_style(model, wanted.styleVariant, is_paid=longer)
         priced = await price_book.rate_in_force(
             tx,
             product="clone" if model.is_clone else "speech",

@@ -158,8 +158,8 @@ def _order_of(
         raise VoiceNotFound
     if wanted.stream and not model.streams:
         raise StreamNotOffered
-    is_paid = speaker.standing.is_paid
-    check_text(model, wanted.text, is_paid=is_paid)
+    is_paid, longer = speaker.standing.is_paid, speaker.standing.longer_texts
+    check_text(model, wanted.text, is_paid=longer)
     return SpeechOrder(
         user_id=user_id,
         voice=speaker.voice,
@@ -167,7 +167,7 @@ def _order_of(
         source=Source.TTS,
         audio_format=model.default_format,
         is_paid=is_paid,
-        style=checked_style(model, wanted.styleVariant, is_paid=is_paid),
+        style=checked_style(model, wanted.styleVariant, is_paid=longer),
         language=wanted.language if model.provider in LANGUAGE_PROVIDERS else None,
         seed=wanted.seed if is_paid else None,
         temperature=clamped(wanted.temperature, 0.0, TEMPERATURE_MAX) if is_paid else None,

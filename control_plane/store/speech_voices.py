@@ -9,26 +9,30 @@ from control_plane.speech.order import SpeechVoice
 from shared.db import Tx
 
 STANDING = """
-select k.paid as is_paid, p.frozen_at is not null as is_frozen
-from credits k join profiles p on p.id = k.user_id where k.user_id = $1
+select k.paid as is_paid, p.frozen_at is not null as is_frozen, f.longer_texts
+from credits k join profiles p on p.id = k.user_id
+cross join lateral account_plan_v1(k.user_id) f
+where k.user_id = $1
 """
 
 # One statement: it stands before every answer from the cache, which should cost next to nothing.
 FIND = """
-select k.paid as is_paid, p.frozen_at is not null as is_frozen, v.id,
+select k.paid as is_paid, p.frozen_at is not null as is_frozen, f.longer_texts, v.id,
   coalesce(v.provider_name, v.name) as name, v.model, v.language, v.version,
   v.user_id is not null as is_own, v.reference_key
 from credits k join profiles p on p.id = k.user_id
+cross join lateral account_plan_v1(k.user_id) f
 left join voices v on v.id = $1 and v.feature = 'tts' and v.disabled_at is null
   and (v.user_id = k.user_id or (v.user_id is null and v.is_public))
 where k.user_id = $2
 """
 
 FIND_BY_NAME = """
-select k.paid as is_paid, p.frozen_at is not null as is_frozen, v.id,
+select k.paid as is_paid, p.frozen_at is not null as is_frozen, f.longer_texts, v.id,
   coalesce(v.provider_name, v.name) as name, v.model, v.language, v.version,
   v.user_id is not null as is_own, v.reference_key
 from credits k join profiles p on p.id = k.user_id
+cross join lateral account_plan_v1(k.user_id) f
 left join voices v on lower(v.name) = lower($1) and v.feature = 'tts' and v.disabled_at is null
   and ($2::text is null or v.model = $2)
   and (v.user_id = k.user_id or (v.user_id is null and v.is_public))
@@ -46,10 +50,11 @@ for share
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`is_paid`: has ever bought credit. A frozen account starts nothing that costs."""
+    """`is_paid`: money of it is with us. A frozen account starts nothing that costs."""
 
     is_paid: bool
     is_frozen: bool
+    longer_texts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +90,5 @@ def _speaker(row: asyncpg.Record | None) -> Speaker | None:
     if row is None:
         return None
     values = dict(row)
-    standing = Standing(values.pop("is_paid"), values.pop("is_frozen"))
+    standing = Standing(values.pop("is_paid"), values.pop("is_frozen"), values.pop("longer_texts"))
     return Speaker(standing, SpeechVoice(**values) if values["id"] else None)

@@ -26,7 +26,7 @@ MEASURED_S = 60  # virtual seconds
 NAIVE_CALLS = 10_000
 NAIVE_S = 4.0
 
-_SETTLE = "select count(*) from calls_settle_v1($1::uuid[], $2::int[], $3::int[], 120, 75)"
+_SETTLE = "select count(*) from calls_settle_v2($1::uuid[], $2::int[], $3::int[], 120, 75)"
 
 
 @dataclass(frozen=True, slots=True)

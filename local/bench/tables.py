@@ -6,10 +6,12 @@ from typing import Any
 from local.bench import density
 from local.bench.density import Cost
 from local.bench.growth import DatabaseCost
+from local.bench.lots import CloseCost
 from local.bench.settle import Row
 from local.bench.speech import Row as SpeechRow
 from local.bench.speech_costs import Cost as SpeechCost
 from local.bench.tick import TickCost
+from local.bench.till import Row as TillRow
 from local.bench.wire import WireCost
 
 
@@ -82,6 +84,22 @@ def _speech_costs(rows: Sequence[SpeechCost]) -> None:
         print(f"{row.name:56} {row.value:10,.3f} {row.unit}")
 
 
+def _till(rows: Sequence[TillRow]) -> None:
+    print(f"\n{'money in':46} {'a second':>10} p50/p99 ms")
+    for row in rows:
+        print(f"{row.name:46} {row.per_second:10,.0f} {row.p50_ms:.1f}/{row.p99_ms:.1f}")
+
+
+def _lots(rows: Sequence[CloseCost]) -> None:
+    anchor = rows[0].ms_p50
+    print(f"\n{'end of a call':32} {'lots burnt':>10} {'of first':>8} p50/p99 ms")
+    for row in rows:
+        print(
+            f"{row.name:32} {row.lots_burnt:10.0f} {row.ms_p50 / anchor:8.2f} "
+            f"{row.ms_p50:.2f}/{row.ms_p99:.2f}"
+        )
+
+
 _PRINTERS: Mapping[str, Callable[[Any], None]] = {
     "settle": _settle,
     "growth": _database,
@@ -91,4 +109,6 @@ _PRINTERS: Mapping[str, Callable[[Any], None]] = {
     "density": _density,
     "speech": _speech,
     "speech_costs": _speech_costs,
+    "till": _till,
+    "lots": _lots,
 }

@@ -19,6 +19,10 @@ _LEDGER = """
 insert into credit_transactions(user_id, kind, amount, source, source_id)
 select u, 'topup', $2, 'bench', u::text from unnest($1::uuid[]) u
 """
+_LOTS = """
+insert into credit_lots(user_id, kind, priority, amount, remaining)
+select u, 'purchased', 40, $2, $2 from unnest($1::uuid[]) u
+"""
 _CALLS = """
 insert into call_sessions(id, user_id, state, epoch, price_microcredits_per_minute, granted,
   max_seconds, worker_id, job_id, answered_at, started_at)
@@ -41,6 +45,7 @@ async def open_calls(connection: "asyncpg.Connection[asyncpg.Record]", count: in
     async with connection.transaction():
         await connection.execute(_ACCOUNTS, users, RICH)
         await connection.execute(_LEDGER, users, RICH)
+        await connection.execute(_LOTS, users, RICH)
         await connection.execute(_CALLS, calls, users, price, WORKER)
         await connection.execute(_HOLDS, users, price)
         await connection.execute(_WORKER, WORKER)

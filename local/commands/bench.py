@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from local.bench import density, growth, settle, speech, speech_costs, tables
+from local.bench import density, growth, lots, settle, speech, speech_costs, tables, till
 from local.bench.noop import noop_server
 from local.bench.old_rows import add_old_rows
 from local.bench.plot import draw_growth
@@ -25,8 +25,9 @@ from local.bench.wire import WireCost, wire_costs
 from local.options import progress
 from local.stack import Stack
 
-PARTS = ("settle", "growth", "rows", "agent", "speech", "density")
+PARTS = ("settle", "growth", "rows", "agent", "speech", "density", "till", "lots")
 MONEY_ONLY = ("postgres", "migrate", "web")
+TILL_ONLY = ("postgres", "migrate", "web", "jobs")
 DATABASE_ONLY = ("postgres", "migrate")
 CALLS = (3, 8)
 ROUNDS = 2
@@ -56,6 +57,10 @@ async def run(options: argparse.Namespace) -> int:
         measured["speech"], measured["speech_costs"] = await _speech()
     if "density" in parts:
         measured["density"] = await _density()
+    if "till" in parts:
+        measured["till"] = await _till()
+    if "lots" in parts:
+        measured["lots"] = await _lots()
     if options.json:
         print(json.dumps(_plain(measured), indent=1))
     else:
@@ -68,10 +73,11 @@ def _plain(measured: dict[str, list[Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 @asynccontextmanager
-async def _stack(*only: str) -> AsyncIterator[Stack]:
+async def _stack(*only: str, **settings: str) -> AsyncIterator[Stack]:
     with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, **settings}
         started = Stack.start(
-            data_dir=Path(folder), environment=os.environ, only=only or None, log=progress
+            data_dir=Path(folder), environment=environment, only=only or None, log=progress
         )
         async with started as stack:
             yield stack
@@ -103,6 +109,20 @@ async def _rows(rows: int) -> list[growth.DatabaseCost]:
             return [empty, full]
         finally:
             await connection.close()
+
+
+async def _till() -> list[till.Row]:
+    async with (
+        till.stripe_like() as stripe,
+        _stack(*TILL_ONLY, **stripe) as stack,
+        noop_server() as noop_port,
+    ):
+        return await till.run(stack, noop_port, stripe)
+
+
+async def _lots() -> list[lots.CloseCost]:
+    async with _stack(*DATABASE_ONLY) as stack:
+        return await lots.measure_closes(stack)
 
 
 async def _agent() -> tuple[list[TickCost], list[WireCost]]:

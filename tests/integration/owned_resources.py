@@ -13,6 +13,12 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from billing.money import from_credits
+from billing.store import subscriptions, topups
+from billing.stripe_objects import Invoice
+from shared.clock import SystemClock
+from shared.db import transaction
+from shared.ids import new_uuid
 from tests.integration import consenting
 from tests.integration.key_desk import Key, make_key
 from tests.integration.receipted_calls import billed_call
@@ -73,6 +79,25 @@ async def some_audio(owner: Caller) -> Params:
     return {"file_id": listed[0]["id"]}
 
 
+async def a_topup(owner: Caller) -> Params:
+    """Wanted, before Stripe was asked."""
+    topup_id = new_uuid()
+    await topups.insert(
+        owner.web.db,
+        topup_id=topup_id,
+        user_id=owner.account.user_id,
+        kind="checkout",
+        package_id="starter",
+        promotion_id=None,
+        amount=500,
+        currency="usd",
+        credits_=from_credits(10_000),
+        save_card=False,
+        due_in_s=3_600,
+    )
+    return {"topup_id": str(topup_id)}
+
+
 async def a_job(owner: Caller) -> Params:
     return {"job_id": await _job_of(owner, await make_key(owner))}
 
@@ -97,6 +122,27 @@ async def _job_of(owner: Caller, key: Key) -> str:
     return job_id
 
 
+async def an_invoice(owner: Caller) -> Params:
+    """As a webhook leaves it; there is no till here that could be asked again."""
+    invoice = Invoice(
+        id=f"in_{new_uuid().hex}",
+        customer=None,
+        subscription="sub_1",
+        billing_reason="subscription_create",
+        status="open",
+        currency="usd",
+        subtotal=500,
+        total=500,
+        amount_paid=0,
+        charges=(),
+        lines=(),
+        created_at=SystemClock().now(),
+    )
+    async with transaction(owner.web.app.state.services.pool) as tx:
+        await subscriptions.lock_invoice(tx, invoice, owner=owner.account.user_id)
+    return {"invoice_id": invoice.id}
+
+
 OWNED: dict[str, Owned] = {
     "GET /api/calls/{call_id}": Owned(a_call),
     "GET /api/calls/{call_id}/receipt": Owned(an_ended_call),
@@ -107,12 +153,24 @@ OWNED: dict[str, Owned] = {
     "GET /api/audio-files/{file_id}": Owned(some_audio),
     "DELETE /api/audio-files/{file_id}": Owned(some_audio),
     "POST /api/audio-files/{file_id}/restore": Owned(some_audio),
+    "GET /api/checkout/{topup_id}": Owned(a_topup),
     "GET /api/v1/jobs/{job_id}": Owned(a_job),
     "POST /api/v1/jobs/{job_id}/cancel": Owned(a_job),
     "GET /api/v1/jobs/{job_id}/events": Owned(a_job_that_ended),
+    "GET /api/invoices/{invoice_id}": Owned(an_invoice),
 }
 
+_STAFF = "any account's, for staff alone: test_operator_roles.py asks as everybody else"
+
 EVERYBODYS: dict[str, str] = {
+    **{
+        f"GET /api/operator/accounts/{{user_id}}{part}": _STAFF
+        for part in ("", "/ledger", "/calls", "/payments", "/audit")
+    },
+    **{
+        f"POST /api/operator/accounts/{{user_id}}/{verb}": _STAFF
+        for verb in ("grant", "adjust", "freeze", "unfreeze")
+    },
     "GET /api/audio/{key}": "the signature in the link is the right to hear it, whoever has it",
     "GET /v1/models/{model}": "the models are the same for everybody",
 }

@@ -18,10 +18,10 @@ from billing.generation_charges import (
 )
 from billing.store.generation_charges import Charge
 from shared.db import open_pool, transaction
-from shared.migrate import MIGRATIONS
 from shared.settings import PostgresSettings
 from tests.integration.charge_desk import Desk, Money
 from tests.integration.priced_work import begin_call
+from tests.properties.weakened import patch
 
 
 @pytest_asyncio.fixture
@@ -132,7 +132,7 @@ async def test_no_order_of_work_deadlocks(desk: Desk) -> None:
         ids = call_ids[::-1] if backwards else call_ids
         for _ in range(40):
             await desk.pool.fetch(
-                "select 1 from calls_settle_v1($1, $2, $3, 30, 15)", ids, [0] * 6, [0] * 6
+                "select 1 from calls_settle_v2($1, $2, $3, 30, 15)", ids, [0] * 6, [0] * 6
             )
 
     async def expire() -> None:
@@ -173,17 +173,6 @@ async def _expire_the_same_accounts_at_once(desk: Desk, users: list[UUID]) -> No
     await desk.expire()
 
 
-async def _patch(desk: Desk, old: str, new: str) -> None:
-    """Redefine the functions of the migration with a piece of their text replaced."""
-    sql = (MIGRATIONS / "0006_generation_charges.sql").read_text()
-    assert old in sql, f"the patch no longer fits: {old}"
-    functions = sql.replace(old, new).split("create function ")
-    for function in functions[1:]:
-        text = function.split("$$;")[0] + "$$;"
-        if "language plpgsql" in text:
-            await desk.pool.execute("create or replace function " + text)
-
-
 @pytest.mark.parametrize(
     ("old", "new", "violation"),
     [
@@ -198,17 +187,17 @@ async def _patch(desk: Desk, old: str, new: str) -> None:
             "I3 a settled charge has one debit of its cost",
         ),
         (
-            "balance = balance - c.cost where user_id = u;",
-            "balance = balance where user_id = u;",
+            "balance = balance - p_cost,",
+            "balance = balance,",
             "I4 balance = ledger + debt",
         ),
         ("      r.version, r.price", "      99, r.price", "I14 a price is from a rate card"),
     ],
 )
 async def test_the_books_notice_when_a_step_is_left_out(
-    desk: Desk, old: str, new: str, violation: str
+    desk: Desk, db_dsn: str, old: str, new: str, violation: str
 ) -> None:
-    await _patch(desk, old, new)
+    await patch(db_dsn, (old, new))
     user = await desk.account(1_000)
     charge = (await desk.reserve(user, 10)).charge
     with contextlib.suppress(asyncpg.CheckViolationError):  # without its hold it cannot be settled
@@ -217,14 +206,16 @@ async def test_the_books_notice_when_a_step_is_left_out(
     assert violation in await desk.violations()
 
 
-async def test_the_table_itself_refuses_a_cost_beyond_the_hold(desk: Desk) -> None:
-    await _patch(
-        desk,
+async def test_the_table_itself_refuses_a_cost_beyond_the_hold(desk: Desk, db_dsn: str) -> None:
+    limited = (
         "cost = least(c.hold, generation_cost(c.price_microcredits, c.per_units,\n"
-        "        c.minimum_microcredits, p_quantity)),",
-        "cost = generation_cost(c.price_microcredits, c.per_units,\n"
-        "        c.minimum_microcredits, p_quantity),",
+        "        c.minimum_microcredits, p_quantity)),"
     )
+    unlimited = (
+        "cost = generation_cost(c.price_microcredits, c.per_units,\n"
+        "        c.minimum_microcredits, p_quantity),"
+    )
+    await patch(db_dsn, (limited, unlimited))
     user = await desk.account(1_000)
     charge = (await desk.reserve(user, 10)).charge
 

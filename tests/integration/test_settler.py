@@ -77,13 +77,13 @@ async def test_without_a_database_every_request_hears_so_and_later_ones_go_on(
     connection = await asyncpg.connect(db_dsn)
     [call] = await open_calls(connection, 1)
     settler = Settler(pool, ChargingSettings())
-    await connection.execute("alter function calls_settle_v1 rename to away")
+    await connection.execute("alter function calls_settle_v2 rename to away")
     report = CallReport(id=call, epoch=1, seconds=4)
 
     outcomes = await asyncio.gather(
         *(settler.settle([report]) for _ in range(5)), return_exceptions=True
     )
-    await connection.execute("alter function away rename to calls_settle_v1")
+    await connection.execute("alter function away rename to calls_settle_v2")
 
     assert {type(o) for o in outcomes} == {asyncpg.UndefinedFunctionError}
     [grant] = await settler.settle([report])

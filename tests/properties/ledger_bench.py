@@ -54,7 +54,7 @@ class LedgerBench:
 
     def settle(self, reports: list[tuple[UUID, int, int]], want: int, low: int) -> dict[UUID, Any]:
         answers = self.rows(
-            "select call_id, standing, seconds, granted from calls_settle_v1($1, $2, $3, $4, $5)",
+            "select call_id, standing, seconds, granted from calls_settle_v2($1, $2, $3, $4, $5)",
             [r[0] for r in reports],
             [r[1] for r in reports],
             [r[2] for r in reports],
@@ -68,7 +68,7 @@ class LedgerBench:
         try:
             rows = self.rows(
                 "select seconds, already_closed "
-                "from call_close_v1($1, $2, $3, 'caller_hangup', 'agent', 'agent')",
+                "from call_close_v2($1, $2, $3, 'caller_hangup', 'agent', 'agent')",
                 call,
                 epoch,
                 upto,

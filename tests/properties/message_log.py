@@ -81,7 +81,7 @@ class Authorize:
 
     def deliver(self, world: World) -> object:
         return world.bench.value(
-            "select call_authorize_v2($1, $2, $3, $4, 1, $5, null, 1)",
+            "select call_authorize_v3($1, $2, $3, $4, 1, $5, null, 1)",
             world.calls[self.call],
             world.user_of(self.call),
             PRICES[self.call % len(PRICES)],
@@ -132,7 +132,7 @@ class Close:
     seconds: int
     by: str
     after: frozenset[int]
-    _SQL: ClassVar[str] = "select seconds from call_close_v1($1, $2, $3, $4, $5, 'agent')"
+    _SQL: ClassVar[str] = "select seconds from call_close_v2($1, $2, $3, $4, $5, 'agent')"
 
     def deliver(self, world: World) -> object:
         reason = "caller_hangup" if self.by == "agent" else "agent_lost"
@@ -156,7 +156,7 @@ class Post:
     def deliver(self, world: World) -> object:
         key = f"{world.name}:{self.account}:{self.key}"
         return world.bench.value(
-            "select credit_post_v1($1, $2, $3, 'log', $4)",
+            "select credit_post_v2($1, $2, $3, 'log', $4)",
             world.users[self.account],
             self.amount,
             self.kind,

@@ -98,7 +98,7 @@ class Storm:
     async def _post(self, connection: Any, user: UUID, amount: int, kind: str) -> None:
         key = f"{user}-{kind}-{amount}"  # the same amount again is a repeated delivery
         await connection.fetchval(
-            "select credit_post_v1($1, $2, $3, 'storm', $4)", user, amount, kind, key
+            "select credit_post_v2($1, $2, $3, 'storm', $4)", user, amount, kind, key
         )
 
     async def _work(self, number: int) -> None:
@@ -127,7 +127,7 @@ class Storm:
             await self._ask(
                 rng,
                 connection,
-                "select call_authorize_v2($1, $2, $3, $4, 1, 3600, null, 1)",
+                "select call_authorize_v3($1, $2, $3, $4, 1, 3600, null, 1)",
                 call.id,
                 call.user,
                 call.price,
@@ -167,7 +167,7 @@ class Storm:
         rows = await self._ask(
             rng,
             connection,
-            "select standing from calls_settle_v1($1, $2, $3, $4, $5)",
+            "select standing from calls_settle_v2($1, $2, $3, $4, $5)",
             [r[0] for r in reports],
             [r[1] for r in reports],
             [r[2] for r in reports],
@@ -183,7 +183,7 @@ class Storm:
         await self._ask(
             rng,
             connection,
-            "select seconds from call_close_v1($1, $2, $3, 'caller_hangup', 'test', 'agent')",
+            "select seconds from call_close_v2($1, $2, $3, 'caller_hangup', 'test', 'agent')",
             call.id,
             call.epoch if by_agent else None,
             upto,
@@ -214,7 +214,7 @@ class Storm:
         for call in self._calls:
             try:
                 await connection.fetch(
-                    "select 1 from call_close_v1($1, null, 0, 'caller_hangup', 'test', 'agent')",
+                    "select 1 from call_close_v2($1, null, 0, 'caller_hangup', 'test', 'agent')",
                     call.id,
                 )
             except asyncpg.PostgresError as error:

@@ -49,6 +49,14 @@ class Account:
     def free(self) -> int:
         return self.balance - self.reserved
 
+    @property
+    def spendable(self) -> int:
+        """What a new hold may take; less than what is free where there is a cap."""
+        return self.free
+
+    def refresh(self) -> None:
+        """What the database does first when something new begins: nothing here."""
+
     def post(self, amount: int) -> None:
         if amount >= 0:
             repaid = min(self.debt, amount)
@@ -65,7 +73,7 @@ class Account:
             return
         held = call_cost(call.price, call.granted)
         target = min(call.seconds + WANT_SECONDS, call.cap)
-        reachable = affordable_seconds(call.price, held + self.free)
+        reachable = affordable_seconds(call.price, held + self.spendable)
         grown = max(call.granted, min(target, reachable))
         self.reserved += call_cost(call.price, grown) - held
         call.granted = grown
@@ -86,12 +94,15 @@ class ChargingMachine(RuleBasedStateMachine):
     @initialize(amount=st.integers(min_value=0, max_value=400_000))
     def open_account(self, amount: int) -> None:
         self.user = self.bench.open_account()
-        self.account = Account()
+        self.account = self.new_account()
         self.top_up("first", amount)
+
+    def new_account(self) -> Account:
+        return Account()
 
     def _post(self, key: str, amount: int, kind: str) -> None:
         posted = self.bench.value(
-            "select credit_post_v1($1, $2, $3, 'test', $4)",
+            "select credit_post_v2($1, $2, $3, 'test', $4)",
             self.user,
             amount,
             kind,
@@ -113,12 +124,13 @@ class ChargingMachine(RuleBasedStateMachine):
     @rule(target=calls, price=st.sampled_from(PRICES), cap=st.integers(1, 200))
     def authorize(self, price: int, cap: int) -> UUID:
         call_id = new_uuid()
+        self.account.refresh()
         expected = 0
         if not self.account.debt:
-            expected = min(WANT_SECONDS, cap, affordable_seconds(price, self.account.free))
+            expected = min(WANT_SECONDS, cap, affordable_seconds(price, self.account.spendable))
         for _ in range(2):  # the reply of the first was lost
             granted = self.bench.value(
-                "select call_authorize_v2($1, $2, $3, $4, 1, $5, null, 1)",
+                "select call_authorize_v3($1, $2, $3, $4, 1, $5, null, 1)",
                 call_id,
                 self.user,
                 price,

@@ -105,7 +105,7 @@ class GenerationMachine(ChargingMachine):
             expected = self._reserve_in_model(charge_id, key, model, quantity, request)
             [(outcome, found)] = self.bench.rows(
                 "select outcome, (charge).id "
-                "from charge_reserve_v1($1, $2, $3, $4, 'speech', $5, 'web', $6, $7)",
+                "from charge_reserve_v2($1, $2, $3, $4, 'speech', $5, 'web', $6, $7)",
                 charge_id,
                 self.user,
                 key,
@@ -123,6 +123,7 @@ class GenerationMachine(ChargingMachine):
     def _reserve_in_model(
         self, charge_id: UUID, key: str, model: str, quantity: int, request: bytes
     ) -> str:
+        self.account.refresh()
         known = self.by_key.get(key)
         if known:
             return "known" if known.request == request else "conflict"
@@ -131,6 +132,8 @@ class GenerationMachine(ChargingMachine):
         hold = cost_of(self.card[model], quantity)
         if self.account.debt or hold > self.account.free:
             return "no_credit"
+        if hold > self.account.spendable:
+            return "over_cap"
         self.by_key[key] = Charge(charge_id, request, model, self.card[model], self.card, hold)
         self.account.reserved += hold
         return "reserved"
@@ -143,7 +146,7 @@ class GenerationMachine(ChargingMachine):
     def settle_charge(self, charge: Charge, quantity: int, model: str | None) -> None:
         expected = self._settle_in_model(charge, quantity, model)
         outcome = self.bench.value(
-            "select outcome from charge_settle_v1($1, $2, $3)", charge.id, quantity, model
+            "select outcome from charge_settle_v2($1, $2, $3)", charge.id, quantity, model
         )
         assert outcome == expected
 

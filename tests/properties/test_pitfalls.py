@@ -60,7 +60,7 @@ class Desk:
 
 async def post(connection: Any, user: UUID, amount: int) -> None:
     await connection.fetchval(
-        "select credit_post_v1($1, $2, $3, 'test', $4)",
+        "select credit_post_v2($1, $2, $3, 'test', $4)",
         user,
         amount,
         "topup" if amount > 0 else "dispute",
@@ -70,7 +70,7 @@ async def post(connection: Any, user: UUID, amount: int) -> None:
 
 async def authorize(connection: Any, call_id: UUID, user: UUID, *, want: int) -> None:
     granted = await connection.fetchval(
-        "select call_authorize_v2($1, $2, $3, $4, 1, 3600, null, 1)", call_id, user, PRICE, want
+        "select call_authorize_v3($1, $2, $3, $4, 1, 3600, null, 1)", call_id, user, PRICE, want
     )
     assert granted == want
 
@@ -84,7 +84,7 @@ async def settle(
 ) -> dict[UUID, tuple[int, int]]:
     """Billed and granted seconds of every call that was found."""
     rows = await connection.fetch(
-        "select call_id, seconds, granted from calls_settle_v1($1, $2, $3, $4, $5)",
+        "select call_id, seconds, granted from calls_settle_v2($1, $2, $3, $4, $5)",
         [call for call, _ in reports],
         [1] * len(reports),
         [seconds for _, seconds in reports],
@@ -226,7 +226,7 @@ async def test_an_old_mistake_would_be_noticed(desk: Desk, name: str) -> None:
 async def test_the_settle_function_is_planned_once(desk: Desk) -> None:
     """6. Planned anew for every array, a settle cost Postgres 580 us instead of 220."""
     configuration = await desk.connection.fetchval(
-        "select proconfig from pg_proc where proname = 'calls_settle_v1'"
+        "select proconfig from pg_proc where proname = 'calls_settle_v2'"
     )
 
     assert "plan_cache_mode=force_generic_plan" in configuration

@@ -2,18 +2,22 @@
 
 import asyncpg
 
-from shared.migrate import MIGRATIONS
+# As they are now, whichever migration made them.
+FUNCTIONS = """
+select pg_get_functiondef(p.oid) from pg_proc p
+where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' and strpos(p.prosrc, $1) > 0
+"""
 
 
 async def patch(dsn: str, *changes: tuple[str, str]) -> None:
     """Redefine the charging functions with pieces of their text replaced."""
-    sql = (MIGRATIONS / "0003_charging.sql").read_text()
-    for old, new in changes:
-        assert old in sql, f"the patch no longer fits: {old}"
-        sql = sql.replace(old, new)
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(sql.replace("create function", "create or replace function"))
+        for old, new in changes:
+            found = await connection.fetch(FUNCTIONS, old)
+            assert found, f"the patch no longer fits: {old}"
+            for row in found:
+                await connection.execute(row[0].replace(old, new))
     finally:
         await connection.close()
 

@@ -1,0 +1,1 @@
+"""Mail to people: notices become letters in their language, and leave by SMTP or into a folder."""

@@ -1,0 +1,78 @@
+"""GET /api/plans: what can be subscribed to, open to everybody."""
+
+from fastapi import APIRouter
+
+from billing.money import to_credits
+from billing.store import plans
+from billing.store.plans import Plan
+from control_plane.limits.doors import limited
+from control_plane.routes.answers import Answer, errors
+from control_plane.services import CurrentServices
+from shared.db import transaction
+
+router = APIRouter(tags=["plans"])
+
+
+class PlanFeatures(Answer):
+    """Counts are how many an account may have at a time."""
+
+    custom_characters: int
+    scenes: bool
+    longer_texts: bool
+    api_keys: int
+    concurrent_calls: int
+
+
+class PlanView(Answer):
+    """
+    `amount` is a month's, in the currency's smallest unit; None for the plans that everybody has.
+
+    `is_offered`: can be subscribed to now. Credits expire `rollover_months` after their month;
+    None: never. `first_month_percent_off` is for who never subscribed.
+    """
+
+    id: str
+    name: str
+    currency: str | None
+    amount: int | None
+    credits: int | float | None
+    first_month_percent_off: int | None
+    rollover_months: int | None
+    is_offered: bool
+    features: PlanFeatures
+
+
+class Plans(Answer):
+    data: list[PlanView]
+
+
+@router.get("/api/plans", dependencies=[limited("anonymous")], responses=errors(429, 503))
+async def list_plans(services: CurrentServices) -> Plans:
+    """All plans, the smallest first."""
+    async with transaction(services.pool) as tx:
+        found = await plans.all_plans(tx)
+    return Plans(data=[_view(plan, has_till=services.till is not None) for plan in found])
+
+
+def features_view(plan: Plan) -> PlanFeatures:
+    return PlanFeatures(
+        custom_characters=plan.custom_characters,
+        scenes=plan.scenes,
+        longer_texts=plan.longer_texts,
+        api_keys=plan.api_keys,
+        concurrent_calls=plan.concurrent_calls,
+    )
+
+
+def _view(plan: Plan, *, has_till: bool) -> PlanView:
+    return PlanView(
+        id=plan.id,
+        name=plan.name,
+        currency=plan.currency,
+        amount=plan.amount,
+        credits=None if plan.credits is None else to_credits(plan.credits),
+        first_month_percent_off=plan.first_month_percent_off,
+        rollover_months=plan.rollover_months,
+        is_offered=has_till and plan.stripe_price is not None,
+        features=features_view(plan),
+    )
