@@ -14,7 +14,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 BRIEFING = """
 select c.room_name, c.model, c.voice, c.language, c.instructions, c.greeting, c.temperature,
   c.max_output_tokens, c.instructions_locked,
-  s.price_microcredits_per_minute as price, 
+  s.price_microcredits_per_minute as price,
   greatest(credit_free(k.balance, k.reserved, k.spend_cap, k.spent, k.month_ends), 0) as available
 from call_configs c
 join call_sessions s on s.id = c.call_id
