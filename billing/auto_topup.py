@@ -93,6 +93,8 @@ async def settle(pool: Pool, till: Till, topup: Topup, clock: Clock) -> str | No
     if clock.now() - topup.created_at < KEY_AGE_MAX:
         return await pay(pool, till, topup)
     async with transaction(pool) as tx:
+        await topups_store.by_id(tx, topup.id)  # locks in the order of everybody
+        await store.lock_rule(tx, topup.user_id)
         await topups_store.move(tx, topup.id, state="unknown", failure="no_answer")
         await store.needs_action(tx, topup.user_id, failure="no_answer")
     return "no_answer"

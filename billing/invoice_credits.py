@@ -10,13 +10,17 @@ gives the same credits.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import accumulate
+from typing import Final
 
 from billing.money import floor_div
 from billing.store.plans import PlanPrice
 from billing.stripe_objects import Charge, Invoice, InvoiceLine
 from shared.errors import Conflict
+
+# Stripe bills a renewal an hour after the month's end: nobody is without credit in between.
+RENEWAL_GRACE: Final = timedelta(days=1)
 
 
 class PriceUnknown(Conflict):
@@ -74,13 +78,26 @@ def split(whole: int, *, total: int, charges: Sequence[Charge]) -> Split:
 
 def granted_until(invoice: Invoice, prices: Mapping[str, PlanPrice]) -> datetime | None:
     """When what the invoice gives expires: by the rule of its largest line; None for never."""
+    line, price = _largest(invoice, prices)
+    if line is None or price is None or price.rollover_months is None:
+        return None
+    return months_later(line.period_end, price.rollover_months) + RENEWAL_GRACE
+
+
+def kept_at_renewal(invoice: Invoice, prices: Mapping[str, PlanPrice]) -> int:
+    """Micro-credits of earlier months that may live on with this one; 0 but for a paid renewal."""
+    if invoice.status != "paid" or invoice.billing_reason != "subscription_cycle":
+        return 0
+    _, price = _largest(invoice, prices)
+    return (price.rollover_credits or 0) if price else 0
+
+
+def _largest(
+    invoice: Invoice, prices: Mapping[str, PlanPrice]
+) -> tuple[InvoiceLine, PlanPrice] | tuple[None, None]:
+    """The line that the rules of the invoice are read from."""
     priced = [(line, price) for line, price in _priced(invoice, prices) if line.amount > 0]
-    if not priced:
-        return None
-    line, price = max(priced, key=lambda pair: pair[0].amount)
-    if price.rollover_months is None:
-        return None
-    return months_later(line.period_end, price.rollover_months)
+    return max(priced, key=lambda pair: pair[0].amount, default=(None, None))
 
 
 def months_later(moment: datetime, months: int) -> datetime:

@@ -3,7 +3,8 @@ Credit lots: every credit that reaches a balance is a lot, and every decrease bu
 
 The order is fixed: soonest-expiring first, then free, promotional, subscription, purchased, then
 the oldest. A claw-back takes from the lots of its payment first. Holds lie on the lots that would
-be burnt first. All of it is SQL under the lock of the account (migration 0017, docs/lots.md).
+be burnt first. All of it is SQL under the lock of the account (migrations 0017 to 0021;
+docs/lots.md).
 """
 
 from datetime import datetime

@@ -97,6 +97,7 @@ async def _promise(tx: Tx, plan: Plan, stripe_price: str) -> None:
         amount=plan.amount,
         credits=plan.credits,
         rollover_months=plan.rollover_months,
+        rollover_credits=plan.rollover_credits,
     )
     await store.promise(tx, wanted)
     promised = (await store.prices(tx, [stripe_price]))[stripe_price]
@@ -117,6 +118,8 @@ def describe(plan: Plan) -> str:
     if plan.amount and plan.credits:
         parts.append(f"{plan.amount} {plan.currency} for {credits_in_words(plan.credits)} a month")
         parts.append(f"credits {rollover}")
+        if plan.rollover_credits:
+            parts.append(f"up to {credits_in_words(plan.rollover_credits)} kept at a renewal")
         parts.append(plan.stripe_price or "not for sale: no --stripe-price")
     if plan.first_month_coupon:
         parts.append(f"first month -{plan.first_month_percent_off}% ({plan.first_month_coupon})")
@@ -150,8 +153,8 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
     names = {field.name for field in fields(Plan)} - {"id"}
     said = {name: value for name, value in vars(arguments).items() if value is not None}
     changes = {name: value for name, value in said.items() if name in names}
-    if "credits" in changes:
-        changes["credits"] *= MICRO
+    for name in {"credits", "rollover_credits"} & changes.keys():
+        changes[name] = changes[name] * MICRO or None
     if changes.get("rollover_months") == NEVER:
         changes["rollover_months"] = None
     if arguments.no_coupon:
@@ -186,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         ("amount", "a month, in the currency's smallest unit"),
         ("credits", "a month"),
         ("first-month-percent-off", "what the coupon takes off, as it is shown"),
+        ("rollover-credits", "kept at a renewal of what would end; 0: nothing"),
         ("custom-characters", "how many"),
         ("api-keys", "how many"),
         ("concurrent-calls", "how many"),

@@ -99,6 +99,9 @@ class StripeGateway:
             await _ask(self.client.v1.checkout.sessions.retrieve_async(checkout_id))
         )
 
+    async def close_checkout(self, checkout_id: str, *, key: str) -> None:
+        await _ask(self.client.v1.checkout.sessions.expire_async(checkout_id, options=_once(key)))
+
     async def payment_intent(self, payment_intent_id: str) -> PaymentIntent:
         found = await _ask(self.client.v1.payment_intents.retrieve_async(payment_intent_id))
         return read_payment_intent(found)

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from billing import ledger, payments
+from billing import ledger, lots, payments
 from billing.fresh_state import written_fresh
-from billing.invoice_credits import Split, credits_of, granted_until, split
+from billing.invoice_credits import Split, credits_of, granted_until, kept_at_renewal, split
 from billing.money import MicroCredits
 from billing.payments import ForeignPayment
 from billing.store import customers, plans, subscription_orders
@@ -103,6 +103,9 @@ async def _write_invoice(tx: Tx, billed: Billed) -> int:
     whole = credits_of(invoice, prices)
     wanted = split(whole, total=invoice.total, charges=billed.charges)
     until = granted_until(invoice, prices) if whole > 0 else None
+    kept = kept_at_renewal(invoice, prices)
+    if until and kept:  # before the new month's credit is there, which is no rest of an old one
+        await lots.roll_over(tx, user_id=owner, key=invoice.id, amount_max=kept, expires_at=until)
     net = await _post_charges(tx, billed.charges, wanted, owner=owner, until=until)
     now = await _post_rest(tx, invoice, posted, wanted, until=until)
     await store.update_invoice(tx, invoice, now, returned=_has_returned(billed.charges))

@@ -15,7 +15,7 @@ from billing.money import MICRO, floor_div
 from billing.notices import notify
 from billing.payments import sync_charge
 from billing.quotes import Quote
-from billing.store import auto_topups
+from billing.store import auto_topups, subscription_orders
 from billing.store import topups as store
 from billing.store.topups import Topup
 from billing.stripe_objects import Charge, Checkout, CheckoutWish, PaymentIntent, Till
@@ -76,6 +76,8 @@ async def sync_checkout(pool: Pool, till: Till, checkout_id: str) -> int:
     async with transaction(pool) as tx:
         topup = await store.by_checkout(tx, checkout_id) or await _named(tx, checkout.metadata)
         if topup is None:
+            if await subscription_orders.is_order(tx, checkout.metadata.get("order_id")):
+                return 0  # a plan's page that nobody paid
             raise UnknownPayment
         await store.opened(
             tx, topup.id, checkout_id=checkout.id, payment_intent=checkout.payment_intent
@@ -131,6 +133,9 @@ def credits_for(topup: Topup, charge: Charge) -> int:
 
 async def fail(tx: Tx, topup: Topup, code: str) -> None:
     """It was not paid; one that happened by itself is not tried again until the person acts."""
+    if topup.kind == "auto":
+        await store.by_id(tx, topup.id)  # locks in the order of everybody
+        await auto_topups.lock_rule(tx, topup.user_id)
     if await store.move(tx, topup.id, state="failed", failure=code) and topup.kind == "auto":
         await auto_topups.needs_action(tx, topup.user_id, failure=code)
         await notify(
@@ -147,6 +152,8 @@ async def _sync(tx: Tx, charge: Charge) -> int:
     if topup is None and charge.payment_intent:
         topup = await store.by_intent(tx, charge.payment_intent)
     if topup is None:
+        if not charge.paid:
+            return 0  # a card that was declined on the page of a plan
         raise UnknownPayment
     posted = await sync_charge(
         tx,

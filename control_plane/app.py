@@ -171,7 +171,12 @@ def _routers(settings: WebSettings) -> Iterator[APIRouter]:
     yield health.router
     if settings.local_dev:
         yield dev_session.router
-    yield page_router(WEB_ROOT, livekit_url=settings.browser_url, local=settings.local_dev)
+    yield page_router(
+        WEB_ROOT,
+        livekit_url=settings.browser_url,
+        local=settings.local_dev,
+        sells=settings.stripe_secret_key is not None,
+    )
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from billing import auto_topup
 from billing.store import auto_topups as store
 from billing.stripe_objects import Till
 from control_plane.rooms_port import Rooms
+from control_plane.topup_words import topup_failed_in
 from shared.call_protocol import Notice
 from shared.clock import Clock
 from shared.db import Pool, transaction
@@ -21,7 +22,6 @@ from shared.log import get_logger
 log = get_logger(__name__)
 
 BATCH_MAX: Final = 50  # accounts in one round, one after the other
-WORDS: Final = "The automatic top-up did not work. Please check your payment method."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,11 @@ class AutoTopups:
         """In the call, where there is one; the account's own page shows the state anyway."""
         log.warning("auto_topup_refused", code=failure, user_id=str(user_id))
         async with transaction(self.pool) as tx:
-            room = await store.room_of(tx, user_id)
-        if room is None:
+            call = await store.call_of(tx, user_id)
+        if call is None:
             return
+        notice = Notice(kind="payment_failed", message=topup_failed_in(call.language))
         try:
-            await self.rooms.send_notice(room, Notice(kind="payment_failed", message=WORDS))
+            await self.rooms.send_notice(call.room_name, notice)
         except Unavailable:
             log.warning("notice_not_sent", code=failure)

@@ -33,7 +33,7 @@ _NUL_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 DETAILS_MAX: Final = 5  # issues named in one answer
 DATABASE_RETRY_AFTER_S: Final = 2  # Postgres restarts in a second or two
-FROZEN_SQLSTATE: Final = "P0403"  # of 0018: frozen between our look at the account and the insert
+FROZEN_SQLSTATE: Final = "P0403"  # of 0022: frozen between our look at the account and the insert
 
 # A code that is not listed has the status of its parent class.
 STATUS_OF_CODE: Final = {

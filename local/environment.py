@@ -25,6 +25,7 @@ DROPPED = frozenset(
     "LIVEKIT_DEV_MODE LIVEKIT_OBSERVABILITY_URL LIVEKIT_INFERENCE_URL LIVEKIT_REMOTE_EOT_URL "
     "LIVEKIT_AGENT_NAME LIVEKIT_AGENT_NAME_OVERRIDE LIVEKIT_KEYS LIVEKIT_CONFIG LIVEKIT_PUBLIC_URL "
     "TELEGRAM_BOT_TOKEN TELEGRAM_CHAT_ID TELEGRAM_BASE_URL MAIL_CA_FILE CRON_SECRET "
+    "STRIPE_SECRET_KEY STRIPE_WEBHOOK_SECRET STRIPE_BASE_URL "
     "SENTRY_DSN HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy "
     # Without its compiled files Python needs seconds more for every start.
     "PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH PYTHONPATH PYTHONSTARTUP".split()
@@ -37,6 +38,9 @@ PROVIDERS = (
     "RECOGNITION_BASE_URL RECOGNITION_API_KEY RECOGNITION_MODEL "
     "TEXT_BASE_URL TEXT_API_KEY TEXT_MODEL"
 ).split()
+
+# Brought back by LOCAL_REAL_TILL=1.
+TILL = "STRIPE_SECRET_KEY STRIPE_WEBHOOK_SECRET STRIPE_BASE_URL".split()
 
 # What a client of the stack is told, in this order (`python -m local env`).
 TOLD = (
@@ -107,6 +111,7 @@ def stack_environment(
         **inherited,
         **_livekit(base, ports, external),
         **_voice(base, ports),
+        **_till(base),
         **addresses,
         **credentials,
         **settings,
@@ -160,6 +165,14 @@ def _voice(base: Mapping[str, str], ports: Ports) -> dict[str, str]:
         "TEXT_BASE_URL": f"http://127.0.0.1:{ports.voice}/v1",
         "TEXT_MODEL": "local-chat",
     }
+
+
+def _till(base: Mapping[str, str]) -> dict[str, str]:
+    """Nothing is sold in a demo, unless LOCAL_REAL_TILL=1; and never for real money."""
+    is_live = "_live_" in base.get("STRIPE_SECRET_KEY", "")
+    if base.get("LOCAL_REAL_TILL", "") in {"", "0"} or is_live:
+        return {}
+    return {name: base[name] for name in TILL if base.get(name)}
 
 
 def wants_real_voice(base: Mapping[str, str]) -> bool:

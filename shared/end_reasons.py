@@ -51,7 +51,9 @@ ENDINGS: dict[EndReason, Ending] = {
     EndReason.CALLER_SILENT: Ending(FaultOwner.CALLER, 2, "The line was silent for too long."),
     EndReason.CALLER_NEVER_JOINED: Ending(FaultOwner.CALLER, 3, "The call was never joined."),
     EndReason.CALLER_LOST: Ending(FaultOwner.NETWORK, 4, "Your connection was lost."),
-    EndReason.CREDIT_EXHAUSTED: Ending(FaultOwner.CALLER, 5, "Your credit is used up."),
+    EndReason.CREDIT_EXHAUSTED: Ending(
+        FaultOwner.CALLER, 5, "The credit for this call is used up."
+    ),
     EndReason.DURATION_LIMIT: Ending(FaultOwner.CALLER, 6, "The longest call time was reached."),
     EndReason.AGENT_GOODBYE: Ending(FaultOwner.CALLER, 7, "The character said goodbye."),
     EndReason.SUPERSEDED: Ending(FaultOwner.CALLER, 8, "A newer call took the place of this one."),

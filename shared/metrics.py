@@ -38,6 +38,16 @@ BOOKS_CHECKED = Gauge(
 OPEN_HOLDS = Gauge("open_holds", "Holds of open calls, by age", ["age"])
 UNSETTLED_S = Gauge("unsettled_call_seconds", "Seconds talked and not yet settled, at most")
 LATE_SETTLES = Gauge("late_settles", "Active calls whose report is overdue")
+DEAD_LETTERS = Gauge("stripe_dead_letters", "Events of Stripe's that were given up")
+STRIPE_EVENT_WAITS_S = Gauge(
+    "stripe_event_waits_seconds", "Age of the oldest event of Stripe's that is not worked on"
+)
+MAIL_WAITS_S = Gauge(
+    "mail_waits_seconds", "Age of the oldest mail that was tried and did not leave"
+)
+PAYMENT_WAITS_S = Gauge(
+    "payment_waits_seconds", "Age of the oldest automatic payment whose end is not known"
+)
 OPEN_CALLS = Gauge("open_calls", "Calls authorized or active")
 AGENT_SLOTS = Gauge("agent_slots", "Calls the live workers can hold")
 

@@ -64,8 +64,8 @@ returning id, user_id, kind, package_id, amount, currency, credits, save_card, s
   payment_intent, failure, attempts, created_at
 """
 
-ROOM = """
-select c.room_name from call_sessions s join call_configs c on c.call_id = s.id
+CALL = """
+select c.room_name, c.language from call_sessions s join call_configs c on c.call_id = s.id
 where s.user_id = $1 and s.state in ('authorized', 'active') order by s.authorized_at desc limit 1
 """
 
@@ -82,6 +82,12 @@ class Rule:
     month_amount_max: int
     state: str
     failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCall:
+    room_name: str
+    language: str
 
 
 async def rule_of(tx: Tx, owner: UUID) -> Rule | None:
@@ -133,7 +139,7 @@ async def take_unsettled(tx: Tx, *, limit: int, pause_s: float, pause_s_max: flo
     return [Topup(**row) for row in rows]
 
 
-async def room_of(tx: Tx, owner: UUID) -> str | None:
-    """Where the account's call is going on."""
-    room: str | None = await tx.fetchval(ROOM, owner)
-    return room
+async def call_of(tx: Tx, owner: UUID) -> RunningCall | None:
+    """Where the account's latest call is going on, and in which language."""
+    row = await tx.fetchrow(CALL, owner)
+    return RunningCall(**row) if row else None

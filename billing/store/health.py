@@ -9,7 +9,7 @@ VIOLATIONS = "select invariant, key from invariant_violations order by invariant
 
 RECENT_VIOLATIONS = """
 select invariant, key
-from recent_violations_v2(clock_timestamp() - make_interval(secs => $1)) order by 1, 2 limit $2
+from recent_violations_v3(clock_timestamp() - make_interval(secs => $1)) order by 1, 2 limit $2
 """
 
 KEEP_CHECK = "insert into book_checks(scope, violations, first_violation) values ($1, $2, $3)"

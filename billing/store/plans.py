@@ -8,46 +8,48 @@ from shared.db import Tx
 
 ALL = """
 select id, name, rank, stripe_price, currency, amount, credits, first_month_coupon,
-  first_month_percent_off, rollover_months, custom_characters, scenes, longer_texts, api_keys,
-  concurrent_calls
+  first_month_percent_off, rollover_months, rollover_credits, custom_characters, scenes,
+  longer_texts, api_keys, concurrent_calls
 from plans order by rank
 """
 
 LOCK = """
 select id, name, rank, stripe_price, currency, amount, credits, first_month_coupon,
-  first_month_percent_off, rollover_months, custom_characters, scenes, longer_texts, api_keys,
-  concurrent_calls
+  first_month_percent_off, rollover_months, rollover_credits, custom_characters, scenes,
+  longer_texts, api_keys, concurrent_calls
 from plans where id = $1 for no key update
 """
 
 PUT = """
 insert into plans(id, name, rank, stripe_price, currency, amount, credits, first_month_coupon,
-  first_month_percent_off, rollover_months, custom_characters, scenes, longer_texts, api_keys,
-  concurrent_calls)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+  first_month_percent_off, rollover_months, rollover_credits, custom_characters, scenes,
+  longer_texts, api_keys, concurrent_calls)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 on conflict (id) do update set name = excluded.name, rank = excluded.rank,
   stripe_price = excluded.stripe_price, currency = excluded.currency, amount = excluded.amount,
   credits = excluded.credits, first_month_coupon = excluded.first_month_coupon,
   first_month_percent_off = excluded.first_month_percent_off,
-  rollover_months = excluded.rollover_months, custom_characters = excluded.custom_characters,
+  rollover_months = excluded.rollover_months, rollover_credits = excluded.rollover_credits,
+  custom_characters = excluded.custom_characters,
   scenes = excluded.scenes, longer_texts = excluded.longer_texts, api_keys = excluded.api_keys,
   concurrent_calls = excluded.concurrent_calls
 """
 
 PROMISE = """
-insert into plan_prices(stripe_price, plan_id, currency, amount, credits, rollover_months)
-values ($1, $2, $3, $4, $5, $6) on conflict (stripe_price) do nothing
+insert into plan_prices(stripe_price, plan_id, currency, amount, credits, rollover_months,
+  rollover_credits)
+values ($1, $2, $3, $4, $5, $6, $7) on conflict (stripe_price) do nothing
 """
 
 PRICES = """
-select stripe_price, plan_id, currency, amount, credits, rollover_months
+select stripe_price, plan_id, currency, amount, credits, rollover_months, rollover_credits
 from plan_prices where stripe_price = any($1::text[])
 """
 
 OF_ACCOUNT = """
 select id, name, rank, stripe_price, currency, amount, credits, first_month_coupon,
-  first_month_percent_off, rollover_months, custom_characters, scenes, longer_texts, api_keys,
-  concurrent_calls
+  first_month_percent_off, rollover_months, rollover_credits, custom_characters, scenes,
+  longer_texts, api_keys, concurrent_calls
 from account_plan_v1($1)
 """
 
@@ -58,7 +60,9 @@ class Plan:
     What an account may do, and for a plan that is sold what it costs and gives a month.
 
     `amount` is in the currency's smallest unit, `credits` in micro-credits. What is granted expires
-    `rollover_months` after its period; None: never. Without `stripe_price` it is not for sale.
+    `rollover_months` after its period; None: never. At a renewal up to `rollover_credits` (micro)
+    of what would end are kept for the new period; None: nothing. Without `stripe_price` it is not
+    for sale.
     """
 
     id: str
@@ -71,6 +75,7 @@ class Plan:
     first_month_coupon: str | None
     first_month_percent_off: int | None
     rollover_months: int | None
+    rollover_credits: int | None
     custom_characters: int
     scenes: bool
     longer_texts: bool
@@ -88,6 +93,7 @@ class PlanPrice:
     amount: int
     credits: int
     rollover_months: int | None
+    rollover_credits: int | None = None
 
 
 async def all_plans(tx: Tx) -> list[Plan]:
@@ -114,6 +120,7 @@ async def put(tx: Tx, plan: Plan) -> None:
         plan.first_month_coupon,
         plan.first_month_percent_off,
         plan.rollover_months,
+        plan.rollover_credits,
         plan.custom_characters,
         plan.scenes,
         plan.longer_texts,
@@ -132,6 +139,7 @@ async def promise(tx: Tx, price: PlanPrice) -> None:
         price.amount,
         price.credits,
         price.rollover_months,
+        price.rollover_credits,
     )
 
 

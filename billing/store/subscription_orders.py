@@ -6,34 +6,61 @@ from uuid import UUID
 from shared.db import Tx
 
 FIND = """
-select id, plan_id, stripe_price, coupon, checkout_id, checkout_url, subscription_id
+select id, plan_id, stripe_price, coupon, checkout_id, checkout_url, subscription_id,
+  closed_at is not null as is_closed
 from subscription_orders where user_id = $1 and request_key = $2
 """
 
 # The page of an order that led to a subscription cannot be paid again.
 FIND_OPEN = """
-select id, plan_id, stripe_price, coupon, checkout_id, checkout_url, subscription_id
+select id, plan_id, stripe_price, coupon, checkout_id, checkout_url, subscription_id,
+  closed_at is not null as is_closed
 from subscription_orders
 where user_id = $1 and stripe_price = $2 and subscription_id is null
-  and created_at > clock_timestamp() - make_interval(secs => $3)
+  and closed_at is null and created_at > clock_timestamp() - make_interval(secs => $3)
 order by created_at desc limit 1
 """
 
 INSERT = """
 insert into subscription_orders(id, user_id, request_key, plan_id, stripe_price, coupon)
 values ($1, $2, $3, $4, $5, $6)
-returning id, plan_id, stripe_price, coupon, checkout_id, checkout_url, subscription_id
+returning id, plan_id, stripe_price, coupon, checkout_id, checkout_url, subscription_id,
+  closed_at is not null as is_closed
+"""
+
+# The older ones alone: of two who look at once, one yields to the other.
+FIND_OLDER = """
+select o.id, o.plan_id, o.stripe_price, o.coupon, o.checkout_id, o.checkout_url, o.subscription_id,
+  false as is_closed
+from subscription_orders o join subscription_orders mine on mine.id = $2 and mine.user_id = $1
+where o.user_id = $1 and o.id <> $2 and o.subscription_id is null and o.closed_at is null
+  and o.created_at <= mine.created_at
+  and o.created_at > clock_timestamp() - make_interval(secs => $3)
+order by o.created_at desc limit $4
+"""
+
+CLOSED = """
+update subscription_orders set closed_at = clock_timestamp()
+where id = $2 and user_id = $1 and closed_at is null
 """
 
 OPENED = """
-update subscription_orders set checkout_id = $2, checkout_url = $3
-where id = $1 and checkout_id is null
+update subscription_orders set checkout_id = $3, checkout_url = $4
+where id = $2 and user_id = $1 and checkout_id is null
+"""
+
+OF_OWNER = """
+select id, plan_id, stripe_price, coupon, checkout_id, checkout_url, subscription_id,
+  closed_at is not null as is_closed
+from subscription_orders where id = $2 and user_id = $1
 """
 
 FULFILLED = """
 update subscription_orders set subscription_id = $3
 where id = $1 and user_id = $2 and subscription_id is null
 """
+
+IS_ORDER = "select exists(select from subscription_orders where id = $1)"
 
 # incomplete: its first payment failed, and it goes by itself within a day.
 IS_SUBSCRIBED = """
@@ -49,7 +76,10 @@ select exists(select from subscriptions where user_id = $1
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionOrder:
-    """`coupon` is of the first month. Without `checkout_id` Stripe may or may not know of it."""
+    """
+    `coupon` is of the first month. Without `checkout_id` Stripe may or may not know of it.
+    `is_closed`: it gave way to a later one.
+    """
 
     id: UUID
     plan_id: str
@@ -58,6 +88,7 @@ class SubscriptionOrder:
     checkout_id: str | None
     checkout_url: str | None
     subscription_id: str | None
+    is_closed: bool
 
 
 async def find(tx: Tx, *, owner: UUID, request_key: str) -> SubscriptionOrder | None:
@@ -88,12 +119,40 @@ async def insert(
     return SubscriptionOrder(**row)
 
 
-async def opened(tx: Tx, order_id: UUID, *, checkout_id: str, url: str | None) -> None:
-    await tx.execute(OPENED, order_id, checkout_id, url)
+async def opened(
+    tx: Tx, order_id: UUID, *, owner: UUID, checkout_id: str, url: str | None
+) -> SubscriptionOrder:
+    """The order as it is then: somebody else may have opened, or closed, the page before."""
+    await tx.execute(OPENED, owner, order_id, checkout_id, url)
+    row = await tx.fetchrow(OF_OWNER, owner, order_id)
+    assert row is not None, "orders stay"
+    return SubscriptionOrder(**row)
+
+
+async def older(
+    tx: Tx, order_id: UUID, *, owner: UUID, younger_than_s: float, limit: int
+) -> list[SubscriptionOrder]:
+    """Earlier orders of the owner whose pages may still be paid, the latest first."""
+    rows = await tx.fetch(FIND_OLDER, owner, order_id, younger_than_s, limit)
+    return [SubscriptionOrder(**row) for row in rows]
+
+
+async def closed(tx: Tx, order_id: UUID, *, owner: UUID) -> None:
+    """Its page can be paid no more."""
+    await tx.execute(CLOSED, owner, order_id)
 
 
 async def fulfilled(tx: Tx, order_id: UUID, *, owner: UUID, subscription_id: str) -> None:
     await tx.execute(FULFILLED, order_id, owner, subscription_id)
+
+
+async def is_order(tx: Tx, order_id: str | None) -> bool:
+    """Whether an object of Stripe's names an order of ours; whose, is not asked."""
+    try:
+        found: bool = await tx.fetchval(IS_ORDER, UUID(order_id or ""))
+    except ValueError:  # metadata can be edited at Stripe
+        return False
+    return found
 
 
 async def is_subscribed(tx: Tx, owner: UUID) -> bool:

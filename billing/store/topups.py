@@ -19,23 +19,24 @@ select id, user_id, kind, package_id, amount, currency, credits, save_card, stat
 from topups where id = $2 and user_id = $1
 """
 
-# For what comes from Stripe, which knows no sessions: the row says whose it is.
+# For what comes from Stripe, which knows no sessions: the row says whose it is. Locked before
+# anything of its payment is, by whoever writes: top-up, payment, credits, automatic rule.
 BY_ID = """
 select id, user_id, kind, package_id, amount, currency, credits, save_card, state, checkout_id,
   payment_intent, failure, attempts, created_at
-from topups where id = $1
+from topups where id = $1 for update
 """
 
 BY_CHECKOUT = """
 select id, user_id, kind, package_id, amount, currency, credits, save_card, state, checkout_id,
   payment_intent, failure, attempts, created_at
-from topups where checkout_id = $1
+from topups where checkout_id = $1 for update
 """
 
 BY_INTENT = """
 select id, user_id, kind, package_id, amount, currency, credits, save_card, state, checkout_id,
   payment_intent, failure, attempts, created_at
-from topups where payment_intent = $1
+from topups where payment_intent = $1 for update
 """
 
 OPENED = """

@@ -220,7 +220,7 @@ async def _check_credit(tx: Tx, wish: CloneWish) -> None:
         )
     except NotPriced:  # by another unit: the desk knows
         return
-    available = (await ledger.balance_of(tx, wish.user_id)).available
+    available = (await ledger.visit(tx, wish.user_id)).spendable
     if available < estimate.cost:
         raise insufficient_credits(needed=estimate.cost, available=available)
 

@@ -21,6 +21,7 @@ from billing.stripe_objects import TillAway
 from control_plane.http_errors import parse_json
 from control_plane.idempotency import answered_once
 from control_plane.limits.doors import limited
+from control_plane.return_page import return_page
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices, Services, SignedIn
 from control_plane.till import CurrentTill
@@ -33,16 +34,6 @@ router = APIRouter(tags=["payments"])
 TOPUP_IDS: Final = UUID("6f1d1f0a-5c39-4d7e-9a55-0d7c7b8e6a15")  # any; the same for ever
 CHECKOUT_ID_CHARS_MAX: Final = 255  # Stripe's own
 AMOUNT_MAX: Final = 99_999_999  # Stripe's own
-_PAGE: Final = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title><h1>{title}</h1><p>{words}</p><p><a href="/">Back</a></p></html>
-"""
-_PAGE_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
 class CheckoutRequest(BaseModel):
@@ -149,22 +140,22 @@ async def come_back(services: CurrentServices, till: CurrentTill, session_id: st
     try:
         await topups.sync_checkout(services.pool, till, session_id)
     except (TillAway, Unavailable):
-        return _page("Thank you", "Your payment is being confirmed. This takes a moment.")
+        return return_page("Thank you", "Your payment is being confirmed. This takes a moment.")
     async with transaction(services.pool) as tx:
         topup = await store.by_checkout(tx, session_id)
     if topup is None:  # a subscription's
-        return _page("Thank you", "Your plan is being set up. This takes a moment.")
+        return return_page("Thank you", "Your plan is being set up. This takes a moment.")
     words = {
         "paid": f"{topup.credits // 1_000_000:,} credits were added to your balance.",
         "processing": "Your bank is still working on this payment. Your credits come with it.",
     }
-    return _page("Thank you", words.get(topup.state, "Your payment is not there yet."))
+    return return_page("Thank you", words.get(topup.state, "Your payment is not there yet."))
 
 
 @router.get("/checkout/cancel", include_in_schema=False)
 async def walk_away() -> HTMLResponse:
     """Nothing was paid, nothing changes."""
-    return _page("Nothing was paid", "You can come back to this at any time.")
+    return return_page("Nothing was paid", "You can come back to this at any time.")
 
 
 async def _quote(services: Services, wanted: CheckoutRequest) -> Quote:
@@ -183,7 +174,3 @@ async def _topup(services: Services, user_id: UserId, topup_id: UUID) -> store.T
     if topup is None:
         raise NotFound
     return topup
-
-
-def _page(title: str, words: str) -> HTMLResponse:
-    return HTMLResponse(_PAGE.format(title=title, words=words), headers=_PAGE_HEADERS)

@@ -172,7 +172,7 @@ async def _answer(services: Services, wish: CloneWish, spoken: Spoken) -> CloneA
     available = spoken.available
     if available is None:
         async with transaction(services.pool) as tx:
-            available = (await ledger.balance_of(tx, wish.user_id)).available
+            available = (await ledger.visit(tx, wish.user_id)).spendable
     is_demo = wish.consent_id is None or wish.model == LOCAL
     return CloneAnswer(
         url=url,

@@ -21,12 +21,12 @@ AcceptEncoding = Annotated[str, Header()]
 IfNoneMatch = Annotated[str, Header()]
 
 
-def page_router(web_root: Path, *, livekit_url: str, local: bool) -> APIRouter:
+def page_router(web_root: Path, *, livekit_url: str, local: bool, sells: bool = False) -> APIRouter:
     """
     The routes of the page under `web_root`.
 
     `livekit_url` is what browsers dial (ws or wss); `local` offers the log-in by e-mail alone,
-    which exists only on the one-machine stack.
+    which exists only on the one-machine stack; `sells` shows the shop.
     """
     router = APIRouter(include_in_schema=False)
     headers = page_headers(livekit_url)
@@ -57,7 +57,7 @@ def page_router(web_root: Path, *, livekit_url: str, local: bool) -> APIRouter:
     def config() -> JSONResponse:
         endings = {reason.value: ending.words for reason, ending in ENDINGS.items()}
         return JSONResponse(
-            {"local": local, "endings": endings},
+            {"local": local, "sells": sells, "endings": endings},
             headers={**headers, "Cache-Control": _REVALIDATE},
         )
 

@@ -28,7 +28,8 @@ class PlanView(Answer):
     `amount` is a month's, in the currency's smallest unit; None for the plans that everybody has.
 
     `is_offered`: can be subscribed to now. Credits expire `rollover_months` after their month;
-    None: never. `first_month_percent_off` is for who never subscribed.
+    None: never; up to `rollover_credits` of what would end are kept at each renewal.
+    `first_month_percent_off` is for who never subscribed.
     """
 
     id: str
@@ -38,6 +39,7 @@ class PlanView(Answer):
     credits: int | float | None
     first_month_percent_off: int | None
     rollover_months: int | None
+    rollover_credits: int | float | None
     is_offered: bool
     features: PlanFeatures
 
@@ -70,9 +72,14 @@ def _view(plan: Plan, *, has_till: bool) -> PlanView:
         name=plan.name,
         currency=plan.currency,
         amount=plan.amount,
-        credits=None if plan.credits is None else to_credits(plan.credits),
+        credits=_shown(plan.credits),
         first_month_percent_off=plan.first_month_percent_off,
         rollover_months=plan.rollover_months,
+        rollover_credits=_shown(plan.rollover_credits),
         is_offered=has_till and plan.stripe_price is not None,
         features=features_view(plan),
     )
+
+
+def _shown(micro: int | None) -> int | float | None:
+    return None if micro is None else to_credits(micro)

@@ -40,7 +40,10 @@ class BillingTransaction(BaseModel):
 
 
 class Billing(Answer):
-    """`creditsLeft` is what may be spent now: without what running work holds."""
+    """
+    `creditsLeft` is what may be spent now: without what running work holds, and no more than the
+    spending cap of the account leaves.
+    """
 
     credits_left: int | float
     last_updated: datetime
@@ -54,11 +57,11 @@ async def get_billing(
 ) -> Billing:
     """The balance, and the last payment that raised it."""
     async with transaction(services.pool) as tx:
-        balance = await ledger.balance_of(tx, caller.user_id)
+        balance = await ledger.visit(tx, caller.user_id)
         changed = await store.last_change(tx, caller.user_id)
         payment = await store.last_payment(tx, caller.user_id)
     return Billing(
-        credits_left=to_credits(balance.available),
+        credits_left=to_credits(balance.spendable),
         last_updated=changed or services.clock.now(),
         user_id=caller.user_id,
         last_billing_transaction=_view(payment) if payment else None,

@@ -140,7 +140,7 @@ async def _answer(services: Services, caller: ApiCaller, spoken: Spoken) -> Spee
     available = spoken.available
     if available is None:
         async with transaction(services.pool) as tx:
-            available = (await ledger.balance_of(tx, caller.user_id)).available
+            available = (await ledger.visit(tx, caller.user_id)).spendable
     return SpeechAnswer(
         url=await link_to(services.objects, spoken.object_key, spoken.audio_format),
         credits_used=to_credits(spoken.cost),

@@ -141,7 +141,7 @@ class Cashier:
             model=goods.provider_model,
             input_characters=recipe.input_characters,
             cost=charge.cost,
-            available=balance.available,
+            available=balance.spendable,
             is_cached=False,
             charge_id=charge.id,
             audio_file_id=file_id,

@@ -94,7 +94,7 @@ class SpeechOrder:
 class Spoken:
     """
     A fulfilled order. `cost` is in micro-credits, 0 when `is_cached`; `available` is what the
-    account has left in micro-credits, None when nothing was debited.
+    account may spend now in micro-credits, as `Balance.spendable`; None when nothing was debited.
 
     `audio_file_id` is the row of the account's history, None for a cache hit.
     """

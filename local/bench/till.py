@@ -69,6 +69,7 @@ async def stripe_like() -> AsyncIterator[dict[str, str]]:
             "STRIPE_BASE_URL": words[0],
             "STRIPE_SECRET_KEY": words[2],
             "STRIPE_WEBHOOK_SECRET": words[-1],
+            "LOCAL_REAL_TILL": "1",
         }
     finally:
         process.terminate()

@@ -111,6 +111,7 @@ create table payments(
 create index payments_by_user on payments(user_id, charged_at desc);
 create index payments_by_invoice on payments(invoice_id) where invoice_id is not null;
 create index payments_by_topup on payments(topup_id) where topup_id is not null;
+create index payments_lately on payments(synced_at);
 
 -- How often the state of an object of Stripe's was written here. billing/fresh_state.py.
 create table stripe_syncs(
@@ -142,10 +143,14 @@ create index webhook_inbox_due on webhook_inbox(source, due_at)
 create index webhook_inbox_dead on webhook_inbox(source, dead_at) where dead_at is not null;
 
 -- What a charge posted is what the ledger has of it. Empty when all is well.
-create view payment_violations as
-select 'P1 a payment posted what the ledger has' as invariant, p.charge_id as key
-  from payments p left join lateral (
-    select sum(t.amount) a, count(*) n from credit_transactions t
-    where t.source = 'stripe' and t.user_id = p.user_id
-      and t.source_id in (select p.charge_id || ':' || v from generate_series(1, p.version) v)) l on true
-  where coalesce(l.a, 0) <> p.posted or coalesce(l.n, 0) <> p.version;
+create function payment_violations_v1(p_accounts uuid[] default null)   -- null: all
+returns table(invariant text, key text) language sql stable as $$
+  select 'P1 a payment posted what the ledger has', p.charge_id
+    from payments p left join lateral (
+      select sum(t.amount) a, count(*) n from credit_transactions t
+      where t.source = 'stripe' and t.user_id = p.user_id
+        and t.source_id in (select p.charge_id || ':' || v from generate_series(1, p.version) v)) l on true
+    where (p_accounts is null or p.user_id = any(p_accounts))
+      and (coalesce(l.a, 0) <> p.posted or coalesce(l.n, 0) <> p.version)
+$$;
+create view payment_violations as select invariant, key from payment_violations_v1();

@@ -15,6 +15,7 @@ create table plans(
   first_month_coupon text,                    -- Stripe's id of it; the credits stay the same
   first_month_percent_off int check (first_month_percent_off between 1 and 100),
   rollover_months int check (rollover_months between 0 and 120),  -- after the period; null: for good
+  rollover_credits bigint check (rollover_credits > 0),   -- kept at a renewal of what would end
   custom_characters int not null check (custom_characters >= 0),
   scenes boolean not null,
   longer_texts boolean not null,
@@ -22,6 +23,7 @@ create table plans(
   concurrent_calls int not null check (concurrent_calls between 1 and 1000),
   check ((amount is null) = (credits is null) and (amount is null) = (currency is null)),
   check (stripe_price is null or amount is not null),
+  check (rollover_credits is null or rollover_months is not null),
   check ((first_month_coupon is null) = (first_month_percent_off is null)),
   check (id not in ('free', 'paid') or amount is null)
 );
@@ -43,6 +45,7 @@ create table plan_prices(
   amount bigint not null check (amount > 0),
   credits bigint not null check (credits > 0),
   rollover_months int,
+  rollover_credits bigint,
   created_at timestamptz not null default clock_timestamp()
 );
 create trigger plan_prices_append_only before update or delete or truncate on plan_prices
@@ -59,6 +62,7 @@ create table subscription_orders(
   checkout_id text unique,
   checkout_url text,
   subscription_id text unique,                -- what came of it
+  closed_at timestamptz,                      -- its page can be paid no more: another was opened
   created_at timestamptz not null default clock_timestamp(),
   unique (user_id, request_key)
 );
@@ -100,25 +104,30 @@ create table subscription_invoices(
   synced_at timestamptz not null default clock_timestamp()
 );
 create index subscription_invoices_by_user on subscription_invoices(user_id, created_at);
+create index subscription_invoices_lately on subscription_invoices(synced_at);
 create index subscription_invoices_by_subscription
   on subscription_invoices(subscription_id, created_at) where status = 'paid';
 
 -- What was posted without a charge is what the ledger has of it. Empty when all is well.
-create view subscription_violations as
-select 'S1 an invoice posted what the ledger has' as invariant, i.invoice_id as key
-  from subscription_invoices i left join lateral (
-    select sum(t.amount) a, count(*) n from credit_transactions t
-    where t.source = 'stripe' and t.user_id = i.user_id
-      and t.source_id in (select i.invoice_id || ':' || v from generate_series(1, i.version) v)) l
-    on true
-  where coalesce(l.a, 0) <> i.posted or coalesce(l.n, 0) <> i.version
-union all
--- The shares of its charges and the rest are the whole; what came back is in the charges' own columns.
-select 'S2 an invoice gave what its lines say', i.invoice_id
-  from subscription_invoices i left join (
-    select invoice_id, sum(credits) c from payments where invoice_id is not null group by 1) p
-    using (invoice_id)
-  where i.posted + coalesce(p.c, 0) <> i.credits;
+create function subscription_violations_v1(p_accounts uuid[] default null)   -- null: all
+returns table(invariant text, key text) language sql stable as $$
+  select 'S1 an invoice posted what the ledger has', i.invoice_id
+    from subscription_invoices i left join lateral (
+      select sum(t.amount) a, count(*) n from credit_transactions t
+      where t.source = 'stripe' and t.user_id = i.user_id
+        and t.source_id in (select i.invoice_id || ':' || v from generate_series(1, i.version) v)) l
+      on true
+    where (p_accounts is null or i.user_id = any(p_accounts))
+      and (coalesce(l.a, 0) <> i.posted or coalesce(l.n, 0) <> i.version)
+  union all
+  -- The shares of its charges and the rest are the whole; what came back is in the charges' own columns.
+  select 'S2 an invoice gave what its lines say', i.invoice_id
+    from subscription_invoices i left join lateral (
+      select sum(credits) c from payments p where p.invoice_id = i.invoice_id) p on true
+    where (p_accounts is null or i.user_id = any(p_accounts))
+      and i.posted + coalesce(p.c, 0) <> i.credits
+$$;
+create view subscription_violations as select invariant, key from subscription_violations_v1();
 
 do $$
 declare books text := rtrim(trim(pg_get_viewdef('invariant_violations')), ';');

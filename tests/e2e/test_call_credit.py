@@ -33,7 +33,7 @@ async def test_a_balance_for_25_seconds_ends_the_call_at_second_25(
     assert check.cost == COST
     assert check.balance == CREDITS * CREDIT - COST
     assert 0 <= check.balance < PRICE_OF_A_SECOND
-    assert ended.record["endWords"] == "Your credit is used up."
+    assert ended.record["endWords"] == "The credit for this call is used up."
 
 
 async def test_the_end_of_the_credit_is_announced_and_goodbye_is_heard(evening: Running) -> None:
@@ -45,7 +45,7 @@ async def test_the_end_of_the_credit_is_announced_and_goodbye_is_heard(evening: 
     assert last.seconds_left in {WARNED_S, WARNED_S - 1}
     assert last.message == f"You have {last.seconds_left} seconds left."
     assert goodbye.message == "Our time is up. Goodbye!"
-    assert end.message == "Your credit is used up."
+    assert end.message == "The credit for this call is used up."
     toasts = [rpc.payload for rpc in result.rpcs if rpc.method == "pg.toast"]
     assert [toast["variant"] for toast in toasts] == ["warning", "warning"]
     errors = [rpc.payload["error"] for rpc in result.rpcs if rpc.method == "pg.error"]

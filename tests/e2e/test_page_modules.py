@@ -111,3 +111,79 @@ async def test_captions_have_a_limit(page: Page) -> None:
         """,
     )
     assert (count, first) == (500, "100")
+
+
+async def test_amounts_are_written_and_read_as_their_currency_has_them(page: Page) -> None:
+    shown = await run(
+        page,
+        "shop.js",
+        """return [
+          [[500, 'usd'], [500, 'jpy'], [12345, 'kwd']].map((it) => m.priceWords(...it)),
+          [[500, 'usd'], [750, 'usd'], [500, 'jpy']].map((it) => m.typed(...it)),
+          [['5', 'usd'], [' 7,5 ', 'usd'], ['7.50', 'usd'], ['500', 'jpy'], ['1.234', 'kwd']]
+            .map((it) => m.amountIn(...it)),
+          [['', 'usd'], ['-5', 'usd'], ['5.001', 'usd'], ['5.0', 'jpy'], ['1e3', 'usd'],
+           ['1,000.00', 'usd']].map((it) => m.amountIn(...it)),
+        ];""",
+    )
+    assert shown == [
+        ["$5.00", "\u00a5500", "KWD\u00a012.345"],
+        ["5", "7.50", "500"],
+        [500, 750, 750, 500, 1234],
+        [None] * 6,
+    ]
+
+
+async def test_the_shop_shows_what_is_sold_in_one_currency(page: Page) -> None:
+    rows, currencies, words = await run(
+        page,
+        "shop.js",
+        """
+        const row = {id: 'starter', name: 'Starter', credits: 12000, bonusCredits: 2000,
+          promotion: 'May', amount: 500, currency: 'usd'};
+        const rate = {currency: 'usd', amountMin: 500, amountMax: 50000, creditsPerUnit: 20};
+        const answer = {packages: [{...row, currency: 'eur'}, row], amounts: [rate]};
+        return [m.packageRows(answer, 'usd'), m.currenciesOf(answer),
+          [null, 499, 500, 50001].map((amount) => m.amountWords(amount, rate))];
+        """,
+    )
+    assert rows == [
+        {
+            "id": "starter",
+            "name": "Starter",
+            "credits": "12,000 credits",
+            "price": "$5.00",
+            "extra": "May: 2,000 credits of it free",
+        }
+    ]
+    assert currencies == ["usd", "eur"]
+    limits = "From $5.00 to $500.00."
+    assert words == [limits, limits, "$5.00 buys 10,000 credits.", limits]
+
+
+async def test_only_plans_that_are_for_sale_are_shown(page: Page) -> None:
+    rows = await run(
+        page,
+        "shop.js",
+        """
+        const pro = {id: 'pro', name: 'Pro', isOffered: true, credits: 345000, amount: 7500,
+          currency: 'usd', firstMonthPercentOff: 20};
+        const free = {id: 'free', name: 'Free', isOffered: false, credits: null, amount: null};
+        return m.planRows({data: [free, pro]}).map((row) => Object.values(row));
+        """,
+    )
+    words = ["345,000 credits each month", "$75.00 a month", "first month 20% off"]
+    assert rows == [["pro", "Pro", *words]]
+
+
+async def test_only_web_pages_are_opened(page: Page) -> None:
+    opened = await run(
+        page,
+        "shop.js",
+        """
+        const open = (url) => { try { return m.pageAddress(url); } catch { return null; } };
+        return ['https://checkout.example/pay', 'javascript:alert(1)', 'data:text/html,x', '', null]
+          .map(open);
+        """,
+    )
+    assert opened == ["https://checkout.example/pay", None, None, None, None]

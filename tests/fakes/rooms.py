@@ -16,6 +16,7 @@ class ScriptedRooms:
     is_down: bool = False
     deleted: list[str] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
     dispatched: list[UUID] = field(default_factory=list)
 
     def _answer(self) -> None:
@@ -38,6 +39,7 @@ class ScriptedRooms:
     async def send_notice(self, room_name: str, notice: Notice) -> None:
         self._answer()
         self.notices.append((room_name, notice.kind))
+        self.words.append(notice.message)
 
     async def dispatch_agent(self, room_name: str, call_id: UUID) -> None:
         self._answer()

@@ -106,9 +106,11 @@ class Club:
         found = self.stripe.account.all("charge", customer=await self.customer(member))
         return [charge for charge in found if charge["paid"]]
 
-    async def truth(self, member: Caller) -> int:
+    async def truth(
+        self, member: Caller, extra: Mapping[str, tuple[int, int]] | None = None
+    ) -> int:
         """Micro-credits that this customer ought to have got, from Stripe's own documents alone."""
-        worth = {self.prices[plan]: of_plan for plan, of_plan in PLANS.items()}
+        worth = {self.prices[plan]: of_plan for plan, of_plan in PLANS.items()} | dict(extra or {})
         total = 0
         for invoice in await self.invoices(member):
             if invoice["status"] != "paid":
@@ -137,8 +139,11 @@ class Club:
         gone: int = charge["amount_refunded"] + sum(lost)
         return gone
 
-    async def assert_the_truth(self, member: Caller) -> None:
-        assert await self.net(member) == await self.truth(member)
+    async def assert_the_truth(
+        self, member: Caller, extra: Mapping[str, tuple[int, int]] | None = None
+    ) -> None:
+        """`extra`: prices beside those of `PLANS`, each with its amount and its whole credits."""
+        assert await self.net(member) == await self.truth(member, extra)
         assert await subscriptions_store.violations(self.db, limit=5) == []
         await self.shop.assert_books_are_right()
 

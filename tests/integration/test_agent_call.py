@@ -78,7 +78,7 @@ async def test_exactly_the_credit_of_a_call_is_used_with_warning_and_goodbye(rig
     assert [n.seconds_left for n in caller.notices[:2]] == [26, 20]
     assert caller.rpcs[-1] == (
         "pg.error",
-        {"error": "insufficient_credits", "message": "Your credit is used up."},
+        {"error": "insufficient_credits", "message": "The credit for this call is used up."},
     )
     said = [item.text for item in call.transcript.values() if item.role == "assistant"]
     assert any("You have 20 seconds left" in text for text in said)

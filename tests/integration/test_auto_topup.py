@@ -14,7 +14,9 @@ from billing import auto_topup, charging, ledger
 from billing.money import MicroCredits, from_credits
 from billing.settings import ChargingSettings
 from billing.store import auto_topups as store
+from control_plane import greetings, topup_words
 from control_plane.auto_topups import AutoTopups
+from control_plane.topup_words import topup_failed_in
 from shared.call_protocol import CallReport
 from shared.clock import SystemClock
 from shared.db import transaction
@@ -153,6 +155,25 @@ async def test_a_refused_card_is_told_and_not_tried_again(owner: Owner, card: st
     assert await owner.states() == ["failed", "paid"]
 
 
+@pytest.mark.parametrize("language", ["de", "ja", "en"])
+async def test_a_refused_card_is_told_in_the_language_of_the_call(
+    owner: Owner, language: str
+) -> None:
+    await owner.agree()
+    await call_of(owner, language)
+    owner.shop.stripe.desk.bank_says(owner.customer, "declined")
+
+    await owner.work.round()
+
+    assert owner.rooms.words == [topup_failed_in(language)]
+
+
+def test_there_are_words_for_every_language_of_calls() -> None:
+    assert topup_words.LANGUAGES == greetings.LANGUAGES
+    assert len({topup_failed_in(language) for language in greetings.LANGUAGES}) == 20
+    assert topup_failed_in("xx") == topup_failed_in("en")
+
+
 async def test_a_payment_the_owner_confirms_later_counts_and_sets_the_rule_free(
     owner: Owner,
 ) -> None:
@@ -232,16 +253,17 @@ SETTINGS = ChargingSettings(call_min_credits=100, grant_seconds=20, grant_low_se
 REPORT_S = 19
 
 
-async def call_of(owner: Owner) -> str:
+async def call_of(owner: Owner, language: str = "en") -> str:
     """A call that runs on what is left; the name of its room."""
     call_id = new_call_id()
     async with transaction(owner.work.pool) as tx:
         await charging.authorize(tx, call_id=call_id, user_id=owner.user_id, settings=SETTINGS)
     await owner.shop.web.db.execute(
         "insert into call_configs(call_id, room_name, plan, model, voice, language, instructions,"
-        " greeting, free_call) values ($1, $2, 'paid', 'm', 'Ara', 'en', '', '', false)",
+        " greeting, free_call) values ($1, $2, 'paid', 'm', 'Ara', $3, '', '', false)",
         call_id,
         f"ro-{call_id}",
+        language,
     )
     return f"ro-{call_id}"
 

@@ -92,7 +92,8 @@ async def test_an_operator_sees_what_is_wrong_with_the_books(web: Web) -> None:
 
     wrong = (await web.client.get(BOOKS, headers=headers)).json()
     assert wrong["violations"] == [
-        {"invariant": "I4 balance = ledger + debt", "key": str(customer.account.user_id)}
+        {"invariant": "I22 lots sum to the balance", "key": str(customer.account.user_id)},
+        {"invariant": "I4 balance = ledger + debt", "key": str(customer.account.user_id)},
     ]
     [check] = wrong["checks"]
     assert (check["scope"], check["violations"]) == ("recent", 1)

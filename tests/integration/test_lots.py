@@ -227,6 +227,27 @@ async def test_many_sweeps_and_debits_at_once_take_nothing_twice(desk: LotDesk) 
     assert [await desk.expiries(user) for user in users] == [[-100]] * 3
 
 
+async def test_a_refund_takes_what_expired_no_second_time(desk: LotDesk) -> None:
+    """Who spent nothing of a month that is over owes nothing when its money goes back."""
+    user = await desk.empty_account()
+    await desk.grant(user, 100, "subscription_grant", key="ch_a:1", ends=SOON)
+    await speak(desk.pool, user, 30)
+    await desk.end_lots(user, "subscription")
+    await expiry.expire_due(desk.pool)
+    assert await desk.money(user) == Money(0, 0, 0)
+
+    await desk.grant(user, -50, "refund", key="ch_a:2")
+    assert await desk.money(user) == Money(0, 0, 0)
+    await desk.grant(user, -50, "refund", key="ch_a:3")
+    assert await desk.money(user) == Money(0, 0, 30), "what was spent is owed"
+    assert sum(await desk.expiries(user)) == 0
+
+    await desk.grant(user, 100, "dispute_reversal", key="ch_a:4")
+    await expiry.expire_due(desk.pool)
+    assert await desk.money(user) == Money(0, 0, 0)
+    assert sum(await desk.expiries(user)) == -70
+
+
 async def _roll(desk: LotDesk, user: UUID, most: int, key: str = "in_2") -> int:
     async with transaction(desk.pool) as tx:
         kept = await lots.roll_over(

@@ -2,7 +2,10 @@
 
 import asyncio
 
-from tests.fakes.stripe_server import FakeStripe, Trouble
+import pytest
+
+from tests.fakes.stripe.refusals import StripeRefusal
+from tests.fakes.stripe_server import FakeStripe, Trouble, WebhookFaults
 from tests.integration.plan_desk import Club, club, shop, stripe_fake
 
 __all__ = ["club", "shop", "stripe_fake"]
@@ -15,6 +18,55 @@ async def test_two_tabs_open_one_page(club: Club) -> None:
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["url"] for answer in answers}) == 1
     assert len(club.stripe.account.all("checkout.session")) == 1
+
+
+async def test_of_two_plans_in_two_tabs_the_later_can_be_paid(club: Club) -> None:
+    member = await club.member()
+    first, second = await club.page(member, "starter"), await club.page(member, "pro")
+
+    with pytest.raises(StripeRefusal):
+        club.stripe.desk.pay_checkout(first)
+    club.stripe.desk.pay_checkout(second)
+    await club.heard()
+
+    assert (await club.standing(member))["plan"] == "pro"
+    assert len(club.stripe.account.all("subscription")) == 1
+    await club.assert_the_truth(member)
+
+
+async def test_of_many_plans_asked_for_at_once_one_page_is_open(club: Club) -> None:
+    member = await club.member()
+    wishes = ["starter", "standard", "pro", "starter", "pro"]
+    answers = await asyncio.gather(*(club.ask(member, plan) for plan in wishes))
+
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert len(club.stripe.account.all("checkout.session", status="open")) == 1
+    last = await club.page(member, "standard")
+    [page] = club.stripe.account.all("checkout.session", status="open")
+    assert page["id"] == last
+
+
+async def test_who_just_paid_in_another_tab_is_told_so(club: Club) -> None:
+    """Before any webhook came."""
+    member = await club.member()
+    club.stripe.webhooks.misbehave(WebhookFaults(drop=1), seed=1)
+    club.stripe.desk.pay_checkout(await club.page(member, "starter"))
+
+    refused = await club.ask(member, "pro")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_subscribed")
+    assert (await club.standing(member))["plan"] == "starter"
+    assert len(club.stripe.account.all("checkout.session")) == 1
+    await club.assert_the_truth(member)
+
+
+async def test_a_wish_that_is_not_sold_any_more_is_in_nobodys_way(club: Club) -> None:
+    member = await club.member()
+    club.stripe.api.trouble.next(Trouble.FAILS, method="POST", path="checkout", times=3)
+    assert (await club.ask(member, "starter")).status_code == 503
+    club.stripe.account.kept[club.prices["starter"]]["active"] = False
+
+    assert (await club.ask(member, "pro")).status_code == 200
 
 
 async def test_a_crash_after_the_order_opens_the_same_page_again(club: Club) -> None:

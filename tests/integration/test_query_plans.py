@@ -58,7 +58,7 @@ async def _crowd(dsn: str) -> tuple[Any, Any, Any]:
 
 def _settle_body() -> str:
     """The statement inside calls_settle_v2, with its parameters numbered."""
-    sql = (MIGRATIONS / "0017_lots.sql").read_text()
+    sql = (MIGRATIONS / "0019_calls_with_lots.sql").read_text()
     body = sql[
         sql.index("  with report as materialized") : sql.index(
             "where not (n.is_open and n.is_owner);"

@@ -99,6 +99,27 @@ async def test_a_running_call_ends_at_the_cap_as_at_the_end_of_its_credit(desk: 
     assert await desk.money(user) == Money(100_000, 2_500, 0)
 
 
+async def test_a_cap_ends_a_call_in_the_words_of_an_empty_balance(desk: LotDesk) -> None:
+    """The agent is told the same seconds, and so says the same: warns twice, then goodbye."""
+    capped, poor = await _rich(desk), await desk.empty_account()
+    await _cap(desk, capped, 2_500)
+    await desk.grant(poor, 2_500)
+    told = []
+    for user in (capped, poor):
+        call_id, held = await begin_call(desk.pool, user)
+        async with transaction(desk.pool) as tx:
+            started = await charging.start(tx, call_id=call_id, worker_id="w", job_id="j")
+        await desk.pool.execute(
+            "update call_sessions set answered_at = answered_at - interval '10 minutes'"
+        )
+        grants = [await desk.report(call_id, started.epoch, seconds) for seconds in (100, 101)]
+        answers = [(it.standing, it.granted_seconds, it.final_unit) for it in grants]
+        told.append((held.granted_seconds, held.max_seconds, started.final_unit, answers))
+
+    assert told[0] == told[1]
+    assert told[0][3][-1] == ("open", 150, True)
+
+
 async def test_a_higher_cap_extends_a_running_call(desk: LotDesk) -> None:
     user = await _rich(desk)
     await _cap(desk, user, 2_000)

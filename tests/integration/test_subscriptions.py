@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import pytest
 
 from billing import plans
-from billing.invoice_credits import PriceUnknown, months_later
+from billing.invoice_credits import RENEWAL_GRACE, PriceUnknown, months_later
 from billing.money import MICRO
 from billing.stripe_gateway import StripeGateway
 from billing.subscriptions import sync_invoice, sync_subscription
 from tests.fakes.stripe_server import WebhookFaults
 from tests.integration.plan_desk import Club, club, shop, stripe_fake
 from tests.integration.till_rig import till
+from tests.web_process import Caller
 
 __all__ = ["club", "shop", "stripe_fake", "till"]
 
@@ -356,4 +357,38 @@ async def test_what_a_plan_grants_ends_when_its_rollover_says(club: Club) -> Non
     )
     item = club.stripe.account.kept[subscription]["items"]["data"][0]
     period_end = datetime.fromtimestamp(item["current_period_end"], UTC)
-    assert ends == months_later(period_end, 1)
+    assert ends == months_later(period_end, 1) + RENEWAL_GRACE
+
+
+async def lots_of(club: Club, member: Caller) -> list[tuple[int, datetime]]:
+    rows = await club.db.fetch(
+        "select remaining, expires_at from credit_lots where user_id = $1 and is_open"
+        " order by expires_at, remaining",
+        member.account.user_id,
+    )
+    return [(row["remaining"] // MICRO, row["expires_at"]) for row in rows]
+
+
+async def test_a_renewal_keeps_as_much_of_the_rest_as_its_plan_allows(club: Club) -> None:
+    new_price = club.stripe.desk.price(500, every="month")
+    rules = {"rollover_months": 0, "rollover_credits": 3_000 * MICRO}
+    await plans.edit(club.db, "starter", {"stripe_price": new_price, **rules})
+    member = await club.member()
+    subscription = await club.subscribed(member, "starter")
+    [(whole, first_end)] = await lots_of(club, member)
+    assert whole == 11_500
+
+    await club.advance(days=31)
+    [*_, (_, second_end)] = kept = await lots_of(club, member)
+    assert second_end > first_end
+    assert kept == [(8_500, first_end), (3_000, second_end), (11_500, second_end)]
+
+    await club.stripe.webhooks.resend_all()
+    await club.shop.drain()
+    assert await lots_of(club, member) == kept, "once a renewal, however often it is heard of"
+
+    club.stripe.desk.change_plan(subscription, club.prices["pro"])
+    await club.heard()
+    changed = await lots_of(club, member)
+    assert changed[:2] == kept[:2], "a change in the middle of a month renews nothing"
+    await club.assert_the_truth(member, extra={new_price: (500, 11_500)})

@@ -18,32 +18,35 @@ from control_plane import stripe_inbox
 from shared.clock import SystemClock
 from shared.db import transaction
 from tests.fakes.stripe_server import Trouble, WebhookFaults
-from tests.integration.till_desk import Shop, shop, stripe_fake
-from tests.integration.till_storm import SOLD, Storm, ledger_of, truth_of
+from tests.integration.plan_desk import Club, club, shop, stripe_fake
+from tests.integration.till_desk import Shop
+from tests.integration.till_storm import SOLD, Storm, ledger_of, truth_of, whole_truth
 
-__all__ = ["shop", "stripe_fake"]
+__all__ = ["club", "shop", "stripe_fake"]
 
 FAULTS = WebhookFaults(drop=0.1, duplicate=0.3, reorder=0.3, forge=0.1, fail=0.1, delay_s_max=0.2)
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_the_ledger_ends_at_stripes_truth(shop: Shop, seed: int) -> None:
+async def test_the_ledger_ends_at_stripes_truth(club: Club, seed: int) -> None:
+    shop = club.shop
     shop.stripe.webhooks.misbehave(FAULTS, seed=seed)
     shop.stripe.api.trouble.by_chance({Trouble.FAILS: 0.01, Trouble.CUTS_DONE: 0.01}, seed=seed)
 
-    await Storm(shop, seed).rage(people=6, steps=8, workers=3)
+    storm = Storm(club, seed)
+    await storm.rage(people=6, steps=10, workers=3)
 
     shop.stripe.api.trouble.clear()
     await shop.stripe.webhooks.settled()
     await shop.inbox.sweep()
     await shop.drain()
-    truth = truth_of(shop.stripe)
-    ledger = await ledger_of(shop)
-    assert {user: net for user, net in ledger.items() if user in truth} == truth
+    truth = await whole_truth(club, storm.buyers)
+    assert await ledger_of(shop) == truth
     assert sum(truth.values()) > 0
+    assert shop.stripe.account.all("subscription"), "the storm is one of plans, too"
     grants = await shop.web.db.fetch(
         "select charge_id from payments p where (select count(*) from credit_transactions"
-        " where kind = 'topup' and source_id like p.charge_id || ':%') > 1"
+        " where kind in ('topup', 'subscription_grant') and source_id like p.charge_id || ':%') > 1"
     )
     assert grants == []
     await shop.assert_books_are_right()
@@ -53,14 +56,14 @@ async def test_the_ledger_ends_at_stripes_truth(shop: Shop, seed: int) -> None:
     assert left == []
 
 
-async def test_every_event_lost_but_the_sweep_is_enough(shop: Shop) -> None:
-    shop.stripe.webhooks.misbehave(WebhookFaults(drop=1), seed=1)
-    await Storm(shop, 7).rage(people=3, steps=6, workers=1)
-    await shop.inbox.sweep()
-    await shop.drain()
+async def test_every_event_lost_but_the_sweep_is_enough(club: Club) -> None:
+    club.stripe.webhooks.misbehave(WebhookFaults(drop=1), seed=1)
+    storm = Storm(club, 7)
+    await storm.rage(people=3, steps=8, workers=1)
+    await club.shop.inbox.sweep()
+    await club.shop.drain()
 
-    truth = truth_of(shop.stripe)
-    assert {u: n for u, n in (await ledger_of(shop)).items() if u in truth} == truth
+    assert await ledger_of(club.shop) == await whole_truth(club, storm.buyers)
 
 
 async def test_applying_what_events_carry_ends_wrong(shop: Shop) -> None:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest_asyncio
 
+from billing import limits
+from billing.money import from_credits
+from shared.db import transaction
 from tests.fakes.reading_voice import reading_voice
 from tests.integration.program import Program, program_at, program_of
 from tests.web_process import Media
@@ -65,6 +68,20 @@ async def test_voices_are_everybody_s_and_one_s_own(program: Program) -> None:
 async def test_voices_without_a_provider_are_not_shown(program: Program) -> None:
     models = {voice["model"] for voice in (await program.get("/api/v1/voices")).json()["data"]}
     assert models == {"gpro", "gpro31", "orpheus", "xai", "local"}  # not openai: it has no key
+
+
+async def test_credits_left_are_no_more_than_the_spending_cap_leaves(program: Program) -> None:
+    user_id = program.owner.account.user_id
+    async with transaction(program.web.app.state.services.pool) as tx:
+        await limits.set_spending_cap(tx, user_id=user_id, cap=from_credits(700))
+    assert (await program.get("/api/v1/billing")).json()["creditsLeft"] == 700
+
+    wish = {"input": "x" * 100, "voice": "ara", "model": "local"}
+    spoken = (await program.post("/api/v1/speech", wish)).json()
+
+    remaining = spoken["credits_remaining"]
+    assert remaining == 700 - spoken["credits_used"] == 600
+    assert (await program.get("/api/v1/billing")).json()["creditsLeft"] == remaining
 
 
 async def test_billing_tells_what_may_be_spent_and_the_last_payment(program: Program) -> None:

@@ -1,7 +1,9 @@
 """
-People who buy, get refunds, dispute and call, at random, while webhooks and workers misbehave.
+People who buy, subscribe, get refunds, dispute and call, at random, while months pass and webhooks
+and workers misbehave.
 
-`truth_of` is what Stripe knows, computed here anew from its objects; the ledger must end there.
+`truth_of` is what Stripe knows of top-ups, computed here anew from its objects, `whole_truth` of
+plans too; the ledger must end there.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from shared.errors import AppError
 from shared.ids import new_call_id
 from tests.fakes.stripe.refusals import StripeRefusal
 from tests.fakes.stripe_server import FakeStripe
+from tests.integration.plan_desk import Club
 from tests.integration.till_desk import Shop
 from tests.web_process import Caller
 
@@ -32,9 +35,11 @@ WORKER_LIFE_S = 0.3
 def truth_of(stripe: FakeStripe) -> dict[str, int]:
     """Micro-credits that each account has bought and not got its money back for, by user id."""
     kept: dict[str, int] = {}
-    for session in stripe.account.all("checkout.session"):
+    for session in stripe.account.all("checkout.session", mode="payment"):
         user_id = session["client_reference_id"]
         kept.setdefault(user_id, 0)
+        if session["payment_intent"] is None:
+            continue
         for charge in stripe.account.all("charge", payment_intent=session["payment_intent"]):
             if not charge["paid"]:
                 continue
@@ -49,6 +54,16 @@ def truth_of(stripe: FakeStripe) -> dict[str, int]:
     return kept
 
 
+async def whole_truth(club: Club, buyers: list[Caller]) -> dict[str, int]:
+    """As `truth_of`, with what the paid invoices of plans give."""
+    topups = truth_of(club.stripe)
+    return {
+        str(buyer.account.user_id): topups.get(str(buyer.account.user_id), 0)
+        + (await club.truth(buyer) if await club.customer(buyer) else 0)
+        for buyer in buyers
+    }
+
+
 async def ledger_of(shop: Shop) -> dict[str, int]:
     """Micro-credits that came through Stripe and stayed, by user id."""
     rows = await shop.web.db.fetch(
@@ -60,19 +75,24 @@ async def ledger_of(shop: Shop) -> dict[str, int]:
 
 @dataclass
 class Storm:
-    shop: Shop
+    club: Club
     seed: int
     dice: random.Random = field(init=False)
+    buyers: list[Caller] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
 
+    @property
+    def shop(self) -> Shop:
+        return self.club.shop
+
     async def rage(self, *, people: int, steps: int, workers: int) -> None:
-        buyers = [await self.shop.buyer(balance=50) for _ in range(people)]
+        self.buyers = [await self.shop.buyer(balance=50) for _ in range(people)]
         working = [asyncio.create_task(self._work()) for _ in range(workers)]
         try:
             async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-                for buyer in buyers:
+                for buyer in self.buyers:
                     tasks.create_task(self._live(buyer, steps))
         finally:
             for task in working:
@@ -90,8 +110,10 @@ class Storm:
                 await asyncio.gather(worker, return_exceptions=True)
 
     async def _live(self, buyer: Caller, steps: int) -> None:
+        deeds = [self._buy, self._buy, self._subscribe, self._subscribe, self._regret]
+        deeds += [self._dispute, self._call, self._change_the_plan, self._let_a_month_pass]
         for _ in range(steps):
-            step = self.dice.choice([self._buy, self._buy, self._regret, self._dispute, self._call])
+            step = self.dice.choice(deeds)
             with suppress(StripeRefusal, AppError):
                 await step(buyer)
 
@@ -114,6 +136,48 @@ class Storm:
             if card == "slow":
                 pays = self.dice.random() < 0.5
                 self.shop.stripe.desk.settle(session["payment_intent"], pays=pays)
+
+    async def _subscribe(self, buyer: Caller) -> None:
+        """In one tab, or in two for two plans, of which one is paid."""
+        wishes = self.dice.sample(["starter", "standard", "pro"], self.dice.choice([1, 1, 2]))
+        for answer in await asyncio.gather(*(self.club.ask(buyer, plan) for plan in wishes)):
+            if answer.status_code != 200:  # has one, or Stripe was away
+                continue
+            checkout_id = await self.shop.web.app.state.services.pool.fetchval(
+                "select checkout_id from subscription_orders where id = $1",
+                answer.json()["orderId"],
+            )
+            card = self.dice.choice(["pays", "pays", "pays", "declined"])
+            with suppress(StripeRefusal):  # closed by the other tab
+                self.shop.stripe.desk.pay_checkout(checkout_id, card)
+            if self.dice.random() < 0.5:
+                await self.shop.come_back(checkout_id)
+
+    async def _change_the_plan(self, buyer: Caller) -> None:
+        desk, account = self.shop.stripe.desk, self.shop.stripe.account
+        customer = self._customer_of(buyer) or ""
+        running = [
+            it["id"]
+            for it in account.all("subscription")
+            if it["customer"] == customer and it["status"] in {"active", "past_due"}
+        ]
+        if not running:
+            return
+        match self.dice.choice(["change", "change", "cancel", "resume", "fail", "recover"]):
+            case "change":
+                price = self.club.prices[self.dice.choice(["starter", "standard", "pro"])]
+                desk.change_plan(running[0], price)
+            case "cancel":
+                desk.cancel_plan(running[0])
+            case "resume":
+                desk.resume_plan(running[0])
+            case "fail":
+                desk.bank_says(customer, "declined")
+            case "recover":
+                desk.bank_says(customer, "pays")
+
+    async def _let_a_month_pass(self, buyer: Caller) -> None:  # noqa: ARG002 - everybody's month
+        self.shop.stripe.desk.advance(days=self.dice.choice([1, 8, 31]))
 
     async def _regret(self, buyer: Caller) -> None:
         charge = self._charge_of(buyer)
@@ -150,15 +214,17 @@ class Storm:
                 source="agent",
             )
 
+    def _customer_of(self, buyer: Caller) -> str | None:
+        user_id = str(buyer.account.user_id)
+        made = self.shop.stripe.account.all("customer")
+        return next((it["id"] for it in made if it["metadata"].get("user_id") == user_id), None)
+
     def _charge_of(self, buyer: Caller) -> str:
-        account = self.shop.stripe.account
+        customer = self._customer_of(buyer)
         found = [
             charge["id"]
-            for session in account.all(
-                "checkout.session", client_reference_id=str(buyer.account.user_id)
-            )
-            for charge in account.all("charge", payment_intent=session["payment_intent"])
-            if session["payment_intent"]
+            for charge in self.shop.stripe.account.all("charge")
+            if customer and charge["customer"] == customer
         ]
         if not found:
             raise StripeRefusal(404, "nothing", "nothing was bought yet", "nothing")

@@ -61,11 +61,23 @@ class LotAccount(Account):
 
     def post_lot(self, amount: int, kind: str, ends: int, origin: str | None = None) -> None:
         before = self.balance
+        if amount < 0 and origin:
+            amount += self.unexpire(-amount, origin)
         super().post(amount)
         if self.balance > before:
             self.lots.append(Lot(kind, self.balance - before, ends, origin))
         elif self.balance < before:
             self.burn(before - self.balance, origin)
+
+    def unexpire(self, amount: int, origin: str) -> int:
+        """What expired of a payment is not taken back a second time."""
+        left = amount
+        for lot in self.lots:
+            if lot.origin == origin:
+                back = min(left, lot.expired)
+                lot.expired -= back
+                left -= back
+        return amount - left
 
     def restore(self, amount: int, origin: str) -> None:
         """What comes back is as what it was taken from."""

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.invoice_credits import (
+    RENEWAL_GRACE,
     PriceUnknown,
     credits_of,
     granted_until,
@@ -178,7 +179,7 @@ def test_a_balance_at_stripe_pays_its_part() -> None:
 
 def test_the_largest_line_says_when_it_expires() -> None:
     bill = invoice(line("price_starter", 100), line("price_pro", 3_000))
-    assert granted_until(bill, PRICES) == datetime(2026, 3, 31, tzinfo=UTC)
+    assert granted_until(bill, PRICES) == datetime(2026, 3, 31, tzinfo=UTC) + RENEWAL_GRACE
 
 
 def test_a_month_later_is_the_last_day_of_a_shorter_month() -> None:

@@ -51,9 +51,20 @@ def test_a_demo_costs_nobody_money_and_calls_nobody() -> None:
         SENTRY_DSN="https://sentry",
         HTTPS_PROXY="http://proxy",
         OPENAI_API_VERSION="azure",
+        STRIPE_SECRET_KEY="sk_live_real",
+        STRIPE_WEBHOOK_SECRET="whsec_real",
+        STRIPE_BASE_URL="https://stripe",
+        TELEGRAM_BOT_TOKEN="real",
+        TELEGRAM_CHAT_ID="1",
+        MAIL_URL="smtp://user:password@real",
+        MAIL_FROM="real@example.com",
     )
     assert made["OPENAI_API_KEY"] == "local"
+    assert made["MAIL_URL"].startswith("file:///data/")
+    assert made["MAIL_FROM"].endswith("@localhost>")
     leaking = {"XAI_API_KEY", "SENTRY_DSN", "HTTPS_PROXY", "OPENAI_API_VERSION"}
+    leaking |= {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_BASE_URL"}
+    leaking |= {"TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"}
     assert leaking & made.keys() == set()
 
 
@@ -61,6 +72,14 @@ def test_a_real_voice_is_used_when_asked_for() -> None:
     made = environment(XAI_API_KEY="xai-real", LOCAL_REAL_VOICE="1")
     assert made["XAI_API_KEY"] == "xai-real"
     assert "OPENAI_API_KEY" not in made
+
+
+def test_a_till_is_used_when_asked_for_and_it_takes_no_real_money() -> None:
+    keys = {"STRIPE_SECRET_KEY": "sk_test_mine", "STRIPE_WEBHOOK_SECRET": "whsec_mine"}
+    assert "STRIPE_SECRET_KEY" not in environment(**keys, LOCAL_REAL_VOICE="1")
+    assert keys.items() <= environment(**keys, LOCAL_REAL_TILL="1").items()
+    live = keys | {"STRIPE_SECRET_KEY": "sk_live_mine", "LOCAL_REAL_TILL": "1"}
+    assert not any(name.startswith("STRIPE_") for name in environment(**live))
 
 
 def test_every_start_has_secrets_of_its_own() -> None:

@@ -155,6 +155,7 @@ def test_without_livekit_client_the_page_says_so_in_words(web_root: Path) -> Non
 def test_the_page_learns_how_to_log_in_and_what_endings_mean(web_root: Path) -> None:
     config = client_of(web_root, local=False).get("/page-config.json").json()
     assert config["local"] is False
+    assert config["sells"] is False
     assert set(config["endings"]) == {reason.value for reason in EndReason}
     assert config["endings"]["caller_hangup"] == "You ended the call."
 

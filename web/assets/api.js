@@ -26,6 +26,14 @@ export function createApi({ token, fetch = globalThis.fetch.bind(globalThis) }) 
     voices: () => ask('GET', '/api/voices?feature=call'),
     callToken: (choices) => ask('POST', '/api/call-token', callTokenBody(choices)),
     call: (callId) => ask('GET', `/api/calls/${encodeURIComponent(callId)}`),
+    packages: () => ask('GET', '/api/packages'),
+    plans: () => ask('GET', '/api/plans'),
+    subscription: () => ask('GET', '/api/subscription'),
+    openCheckout: (wish) => ask('POST', '/api/checkout', wish),
+    openPlan: (planId) => ask('POST', '/api/subscription/checkout', { planId }),
+    openPortal: () => ask('POST', '/api/portal'),
+    autoTopUp: () => ask('GET', '/api/auto-topup'),
+    setAutoTopUp: (wish) => ask('PUT', '/api/auto-topup', wish),
   };
 }
 

@@ -10,6 +10,7 @@ import { ProblemView } from './problem_view.js';
 import { Session } from './session.js';
 import { SettlementView } from './settlement_view.js';
 import { SetupView } from './setup_view.js';
+import { ShopView } from './shop_view.js';
 import { setText, showStage } from './stage_view.js';
 import { Toasts } from './toasts.js';
 import { PARTS_MISSING, apiWords } from './words.js';
@@ -20,13 +21,13 @@ const METER_EVERY_MS = 200; // five looks a second, so that no second is shown l
 const SHOWN = {
   loading: [],
   login: ['login'],
-  idle: ['account', 'setup'],
+  idle: ['account', 'setup', 'shop'],
   microphone: ['call'],
   asking: ['call'],
   connecting: ['call'],
   ringing: ['call'],
-  talking: ['call', 'transcript', 'setup'],
-  ended: ['account', 'settlement', 'transcript'],
+  talking: ['call', 'transcript', 'setup', 'shop'],
+  ended: ['account', 'settlement', 'shop', 'transcript'],
 };
 const PARTS = [...new Set(Object.values(SHOWN).flat())];
 
@@ -39,10 +40,12 @@ const problem = new ProblemView(part('problem'), [part('dial')]);
 const settlement = new SettlementView(api);
 const toasts = new Toasts(part('toasts'));
 const setup = new SetupView({ dialled: dial, edited });
+const shop = new ShopView({ api, inCall: () => call.running });
 
 let call = null;
 let login = null;
 let endings = {};
+let sells = false;
 let shownPhase = 'loading';
 
 async function begin() {
@@ -57,6 +60,7 @@ async function begin() {
   }
   livekit.setLogLevel('error');
   endings = config.endings ?? {};
+  sells = config.sells === true;
   const local = config.local === true;
   const failed = (words) => problem.show({ words });
   login = new LoginView({ local, logIn: (entered) => logIn(entered, local), failed });
@@ -112,6 +116,8 @@ function listen() {
     captions.clear();
     call.reset();
   });
+  addEventListener('pageshow', (event) => event.persisted && comeBack());
+  document.addEventListener('visibilitychange', lookAgain);
   setInterval(() => call.running && showMeter(call.state, account.spendable), METER_EVERY_MS);
 }
 
@@ -125,14 +131,28 @@ function refuse(words) {
 async function enter() {
   await account.load();
   setup.offer(await api.voices().catch(() => null));
+  if (account.spendable < 1) offerCredit();
   showPhase('idle');
   showStage(call.state, setup.choices.voice);
+}
+
+/** From the payment page, by the browser's Back button. */
+function comeBack() {
+  shop.ready();
+  lookAgain();
+}
+
+/** Credit may have been bought in another tab. */
+function lookAgain() {
+  if (document.visibilityState !== 'visible' || call.running || !session.token) return;
+  account.load().catch(() => {}); // the next look shows it
 }
 
 /** Back to the log-in, with the words why. */
 function leave(words) {
   session.close();
   settlement.close();
+  shop.close();
   captions.clear();
   call.reset();
   showPhase('login');
@@ -141,6 +161,10 @@ function leave(words) {
   problem.hide();
   if (words) problem.show({ words });
   login.open();
+}
+
+function offerCredit() {
+  if (sells) shop.unfold();
 }
 
 function dial(choices) {
@@ -166,6 +190,7 @@ function changed(state) {
 
 function phaseChanged(state) {
   if (state.problem) problem.show(state.problem);
+  if (state.problem?.status === 402) offerCredit();
   if (state.problem?.status === 401) leave(state.problem.words);
   else if (state.phase === 'ended') settle(state);
   else part(state.phase === 'idle' ? 'dial' : 'title').focus();
@@ -186,6 +211,7 @@ function showPhase(phase) {
   shownPhase = phase;
   document.body.dataset.phase = phase;
   for (const id of PARTS) part(id).hidden = !SHOWN[phase].includes(id);
+  if (!sells) part('shop').hidden = true;
   setup.show(phase);
 }
 

@@ -40,6 +40,16 @@ export const UPDATE_FAILED = 'The change did not arrive. Edit it again to retry.
 export const PARTS_MISSING =
   'A part of this page could not be loaded. Check your connection.';
 
+export const PAGE_OPENS = 'Opening the payment page …';
+export const PAGE_READY = 'Your call goes on. Credit that you buy now extends it.';
+export const UNPAID_AMOUNT = 'This amount can’t be paid.';
+export const AUTO_OFF = 'Off. Nothing is paid without you.';
+export const AUTO_ON = 'On.';
+export const AUTO_NEEDS_CARD = 'It uses the card that you keep when you buy credit.';
+export const AUTO_UNSAVED = 'Not saved yet.';
+export const AUTO_FAILED =
+  'The last automatic payment did not work, so none is tried. Buy credit and keep your card, or save again.';
+
 export function microphoneWords(error) {
   const name = SAME_MICROPHONE_TROUBLE[error?.name] ?? error?.name;
   return MICROPHONE[name] ?? MICROPHONE_OTHER;
@@ -60,6 +70,16 @@ export function apiWords(error) {
 /** For an ApiError of POST /api/call-token. */
 export function callWords(error) {
   return error.status === 503 ? 'All lines are busy.' : apiWords(error);
+}
+
+/** For an ApiError of the shop, or a page of the payment provider that is none. */
+export function shopWords(error) {
+  if (error.code === 'already_subscribed') return 'You have a plan already.';
+  if (error.status === 404) return 'This is not sold any more. Reload the page to see what is.';
+  if (error.status === 503 || error instanceof TypeError) {
+    return 'Payments are not possible at the moment. Please try again in a little while.';
+  }
+  return error.status === 409 ? error.serverWords : apiWords(error);
 }
 
 /** For the payload of RPC pg.error; the agent ends the call with it. */

@@ -1,5 +1,6 @@
 """What people do at Stripe, not through its API: pay on its pages, dispute, wait."""
 
+from html import escape
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +13,8 @@ from tests.fakes.stripe.customers import save_card
 from tests.fakes.stripe.refusals import StripeRefusal
 
 PAGE = """<!doctype html><html lang="en"><title>Pay</title><body><h1>Fake Stripe</h1>
-<form method="post"><button id="pay">Pay</button></form></body></html>"""
+<form method="post"><button id="pay">Pay</button></form>
+<a id="cancel" href="{cancel_url}">Back</a></body></html>"""
 
 
 class Desk:
@@ -128,8 +130,10 @@ class Desk:
             return web.json_response(refused.body, status=refused.status)
         return web.json_response(shown(answer) if isinstance(answer, dict) else answer)
 
-    async def _page(self, _request: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
+    async def _page(self, request: web.Request) -> web.Response:
+        session = self.account.get("checkout.session", request.match_info["checkout"])
+        page = PAGE.replace("{cancel_url}", escape(session["cancel_url"] or "/"))
+        return web.Response(text=page, content_type="text/html")
 
     async def _paid(self, request: web.Request) -> web.Response:
         wanted = request.match_info["checkout"]

@@ -14,6 +14,7 @@ create table audit_log(
   previous_hash text not null check (previous_hash ~ '^[0-9a-f]{64}$'),
   created_at timestamptz not null
 );
+create index audit_log_lately on audit_log(created_at);
 create index audit_log_by_user on audit_log(user_id, sequence desc) where user_id is not null;
 create trigger audit_log_append_only before update or delete or truncate on audit_log
   for each statement execute function refuse_change();
@@ -50,6 +51,23 @@ declare books text := rtrim(trim(pg_get_viewdef('invariant_violations')), ';');
 begin
   execute 'create or replace view invariant_violations as ' || books
     || ' union all select invariant, key from audit_violations';
+end $$;
+
+-- As v2, with the entries of the log and the postings of operators since then.
+create function recent_violations_v3(p_since timestamptz)
+returns table(invariant text, key text) language plpgsql as $$
+#variable_conflict use_column
+begin
+  return query select * from recent_violations_v2(p_since);
+  return query select 'A1 the audit log is one chain', a.sequence::text
+    from audit_log a left join audit_log before on before.sequence = a.sequence - 1
+    where a.created_at >= p_since and (
+      a.previous_hash <> coalesce(before.hash, repeat('0', 64)) or (before.sequence is null) <> (a.sequence = 1)
+      or a.hash <> encode(sha256(convert_to(a.body, 'UTF8')), 'hex'));
+  return query select 'A2 what an operator posted is in the audit log', t.id::text
+    from credit_transactions t left join audit_log a
+      on a.posting = t.source_id and a.user_id = t.user_id
+    where t.source = 'operator' and t.created_at >= p_since and a.sequence is null;
 end $$;
 
 -- Freezing. A frozen account starts nothing that costs, whoever forgot to ask: the check stands where
