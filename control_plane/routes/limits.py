@@ -54,7 +54,7 @@ async def get_limits(services: CurrentServices, user_id: SignedIn) -> AccountLim
 @router.patch(
     "/api/limits",
     dependencies=[limited("till")],
-    responses=errors(400, 401, 429, 503),
+    responses=errors(400, 401, 413, 429, 503),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -168,7 +168,7 @@ _WANTED = {
 
 
 @router.post(
-    "/api/operator/accounts/find", responses=errors(400, 401, 403, 503), openapi_extra=_WANTED
+    "/api/operator/accounts/find", responses=errors(400, 401, 403, 413, 503), openapi_extra=_WANTED
 )
 async def find_accounts(request: Request, services: CurrentServices) -> AccountsFound:
     """By id, or by e-mail where one is stored."""

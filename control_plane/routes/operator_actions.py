@@ -73,7 +73,7 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
 
 @router.post(
     "/api/operator/accounts/{user_id}/grant",
-    responses=errors(400, 401, 403, 404, 409, 503),
+    responses=errors(400, 401, 403, 404, 409, 413, 503),
     openapi_extra=_body(GrantWish),
 )
 async def grant(
@@ -97,7 +97,7 @@ async def grant(
 
 @router.post(
     "/api/operator/accounts/{user_id}/adjust",
-    responses=errors(400, 401, 403, 404, 409, 503),
+    responses=errors(400, 401, 403, 404, 409, 413, 503),
     openapi_extra=_body(AdjustWish),
 )
 async def adjust(
@@ -119,7 +119,7 @@ async def adjust(
 
 @router.post(
     "/api/operator/accounts/{user_id}/freeze",
-    responses=errors(400, 401, 403, 404, 409, 503),
+    responses=errors(400, 401, 403, 404, 409, 413, 503),
     openapi_extra=_body(Reasoned),
 )
 async def freeze(
@@ -134,7 +134,7 @@ async def freeze(
 
 @router.post(
     "/api/operator/accounts/{user_id}/unfreeze",
-    responses=errors(400, 401, 403, 404, 409, 503),
+    responses=errors(400, 401, 403, 404, 409, 413, 503),
     openapi_extra=_body(Reasoned),
 )
 async def unfreeze(

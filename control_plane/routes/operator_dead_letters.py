@@ -88,7 +88,7 @@ async def list_dead_letters(services: CurrentServices) -> DeadLetters:
 
 @router.post(
     "/api/operator/dead-letters/retry",
-    responses=errors(400, 401, 403, 503),
+    responses=errors(400, 401, 403, 413, 503),
     openapi_extra=_WISH,
 )
 async def retry_dead_letters(

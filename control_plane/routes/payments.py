@@ -40,7 +40,7 @@ class Transaction(BaseModel):
     receipt_url: str | None
 
 
-@router.get("/api/stripe/transactions", responses=errors(401, 403, 503))
+@router.get("/api/stripe/transactions", responses=errors(400, 401, 403, 503))
 async def get_transactions(
     services: CurrentServices,
     user_id: SignedIn,

@@ -35,8 +35,10 @@ from control_plane.v1_errors import is_for_programs
 from shared.clock import SystemClock
 from tests import builders
 from tests.fakes.reading_voice import reading_voice
+from tests.fakes.stripe_server import FakeStripe, running_stripe
 from tests.integration.program import Program
 from tests.integration.served_web import served_program
+from tests.integration.till_rig import till_settings
 from tests.web_process import Media, web_settings
 
 EXAMPLES = 8  # of each operation, right ones and wrong ones
@@ -67,6 +69,10 @@ class Target:
         return str(self.program.web.client.base_url).rstrip("/")
 
 
+def till_environment(stripe: FakeStripe) -> dict[str, str]:
+    return {name.upper(): value for name, value in till_settings(stripe).items()}
+
+
 @pytest_asyncio.fixture
 async def target(db_dsn: str, media: Media) -> AsyncIterator[Target]:
     limits: dict[str, Any] = dict.fromkeys(
@@ -76,12 +82,16 @@ async def target(db_dsn: str, media: Media) -> AsyncIterator[Target]:
             "CLONES_PER_MINUTE",
             "TEXTS_PER_MINUTE",
             "ANONYMOUS_REQUESTS_PER_MINUTE",
+            "PAYMENTS_PER_MINUTE",
         ),
         "100000",
     )
     async with (
         reading_voice() as voice,
-        served_program(db_dsn, media, voice, balance=100_000, **limits) as program,
+        running_stripe() as stripe,
+        served_program(
+            db_dsn, media, voice, balance=100_000, **limits, **till_environment(stripe)
+        ) as program,
     ):
         found = await program.web.db.fetchval(
             "select id from voices where name = 'ara' and model = 'local'"
@@ -202,13 +212,20 @@ def _sender(
 
 
 OPEN = {
+    "GET /api/packages",
+    "GET /api/plans",
     "GET /api/prices",
     "POST /api/prices/estimate",
     "GET /api/v1/openapi",
     "GET /.well-known/receipt-keys.json",
     "GET /api/audio/{key}",  # its address is the permission
 }
-WITHOUT_BODY = {"POST /api/audio-files/{file_id}/restore", "POST /api/v1/jobs/{job_id}/cancel"}
+WITHOUT_BODY = {
+    "POST /api/audio-files/{file_id}/restore",
+    "POST /api/portal",
+    "POST /api/subscription/refresh",
+    "POST /api/v1/jobs/{job_id}/cancel",
+}
 
 
 def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
