@@ -234,8 +234,9 @@ async def test_a_call_in_its_last_minute_is_extended_by_an_automatic_top_up(
     await keep_a_card(market, caller)
     await leave_only(stack, caller.api.user_id, CREDITS)
     rule = {"isOn": True, "threshold": 100, "amount": 500, "monthAmountMax": 500}
-    await caller.api.request("PUT", "/api/auto-topup", rule)
     async with talk(stack, lasting(SECONDS + 3.5), caller=caller) as ann:
+        await ann.noticed("low_balance", timeout_s=SECONDS)  # else there is nothing to withdraw
+        await caller.api.request("PUT", "/api/auto-topup", rule)
         await ann.noticed("credit_added", timeout_s=SECONDS + 5)
         agreed = await caller.api.request("GET", "/api/auto-topup")
         result = await ann.result(timeout_s=SECONDS + 30)
