@@ -248,7 +248,7 @@ async def test_edits_in_the_call_reach_the_agent_once_the_caller_stops_typing(li
     await page.dial()
     async with line.agent() as agent:
         await page.wait_phase("talking")
-        await page.page.locator("summary").click()
+        await page.page.locator("#settings summary").click()
         await page.page.get_by_label("Who should it be?").press_sequentially("!!!", delay=30)
         await page.see("Changed. You will hear it")
         await page.page.get_by_role("radio", name="Leo").check(force=True)
@@ -266,7 +266,7 @@ async def test_a_change_that_the_agent_can_not_make_is_said(line: Line) -> None:
     async with line.agent() as agent:
         agent.obeys = False
         await page.wait_phase("talking")
-        await page.page.locator("summary").click()
+        await page.page.locator("#settings summary").click()
         await page.page.get_by_role("radio", name="Leo").check(force=True)
         await page.see("be changed during this call")
         await page.see("Ara is speaking")

@@ -29,6 +29,12 @@ DIGEST = bytes(32)
 class KeyDesk(Desk):
     """Reserves for keys as the speech desk does: both steps in one transaction."""
 
+    async def account(self, whole_credits: int, subject: str = "someone") -> UUID:
+        """One whose plan has keys."""
+        user = await super().account(whole_credits, subject)
+        await self.pool.execute("update credits set paid = true where user_id = $1", user)
+        return user
+
     async def key(self, user: UUID, limit: int | None) -> UUID:
         async with transaction(self.pool) as tx:
             made = await api_keys.create(
