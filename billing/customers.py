@@ -2,16 +2,11 @@
 
 from uuid import UUID
 
+from billing.errors import AccountFrozen
 from billing.store import customers as store
 from billing.stripe_objects import Till
 from shared.db import Pool, transaction
-from shared.errors import Forbidden, NotFound
-
-
-class BuyerFrozen(Forbidden):
-    """This account is frozen"""
-
-    code = "account_frozen"
+from shared.errors import NotFound
 
 
 async def customer_of(pool: Pool, till: Till, user_id: UUID) -> str:
@@ -19,14 +14,14 @@ async def customer_of(pool: Pool, till: Till, user_id: UUID) -> str:
     The customer of an account, made at Stripe when there is none. Opens its own transactions.
 
     Two at once, or one after a crash, get the same customer: the key is the account's. Raises
-    NotFound for an unknown account, BuyerFrozen for one that may start nothing, TillAway.
+    NotFound for an unknown account, AccountFrozen for one that may start nothing, TillAway.
     """
     async with transaction(pool) as tx:
         buyer = await store.intend(tx, user_id)
     if buyer is None:
         raise NotFound("Account not found")
     if buyer.is_frozen:
-        raise BuyerFrozen
+        raise AccountFrozen
     if buyer.customer:
         return buyer.customer
     made = await till.create_customer(

@@ -1,6 +1,12 @@
 """Errors that only billing raises. The tree is in `shared/errors.py`."""
 
-from shared.errors import Conflict, InsufficientCredits, NotFound
+from shared.errors import Conflict, Forbidden, InsufficientCredits, NotFound
+
+
+class AccountFrozen(Forbidden):
+    """This account is frozen"""
+
+    code = "account_frozen"
 
 
 class CallNotFound(NotFound):

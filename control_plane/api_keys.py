@@ -16,9 +16,10 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from billing.errors import AccountFrozen
 from billing.features import features_of
 from billing.price_words import credits_in_words
-from control_plane.errors import AccountFrozen, PaidOnly
+from control_plane.errors import PaidOnly
 from control_plane.store import api_keys as store
 from control_plane.store.api_keys import ApiKey
 from shared.db import Tx

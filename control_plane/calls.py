@@ -13,16 +13,11 @@ from uuid import UUID
 
 from billing import charging
 from billing.charging import Authorization
+from billing.errors import AccountFrozen
 from billing.features import Features, features_of
 from billing.store.calls import open_calls_of
 from control_plane.call_request import CallRequest, model_for
-from control_plane.errors import (
-    AccountFrozen,
-    CallInProgress,
-    CharacterNotFound,
-    PaidOnly,
-    VoiceNotFound,
-)
+from control_plane.errors import CallInProgress, CharacterNotFound, PaidOnly, VoiceNotFound
 from control_plane.greetings import greeting_in
 from control_plane.http_errors import parse_json
 from control_plane.livekit_gateway import TOKEN_TTL_S, LiveKitGateway

@@ -17,12 +17,6 @@ class BodyTooSlow(Invalid):
     code = "body_too_slow"
 
 
-class AccountFrozen(Forbidden):
-    """This account is frozen"""
-
-    code = "account_frozen"
-
-
 class PaidOnly(Forbidden):
     """This needs a paid account"""
 

@@ -21,8 +21,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from billing.errors import AccountFrozen
 from control_plane.cloning.errors import CLONE_PATH, CloneRefusal, clone_error_body
-from control_plane.errors import AccountFrozen, CallInProgress, FreeGenerationsUsed, Throttled
+from control_plane.errors import CallInProgress, FreeGenerationsUsed, Throttled
 from control_plane.v1_errors import is_for_programs, program_error_body
 from shared.errors import AppError, Invalid, Unavailable
 

@@ -18,6 +18,7 @@ from uuid import UUID
 import asyncpg
 from pydantic import SecretStr
 
+from billing.errors import AccountFrozen
 from control_plane.api_keys import (
     KEY_FORM,
     ApiCaller,
@@ -26,7 +27,6 @@ from control_plane.api_keys import (
     hash_key,
     known_scopes,
 )
-from control_plane.errors import AccountFrozen
 from control_plane.store import api_keys as store
 from control_plane.store.api_keys import LiveKey
 from shared.clock import Clock

@@ -6,9 +6,10 @@ voice, model, length, format. Credit is the desk's business.
 from dataclasses import dataclass
 from uuid import UUID
 
+from billing.errors import AccountFrozen
 from control_plane.api_keys import ApiCaller
 from control_plane.audio.port import AudioFormat
-from control_plane.errors import AccountFrozen, VoiceNotFound
+from control_plane.errors import VoiceNotFound
 from control_plane.speech.order import Source, SpeechOrder, SpeechVoice
 from control_plane.store import speech_voices
 from control_plane.store.speech_voices import Speaker

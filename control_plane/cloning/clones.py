@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from billing import ledger, price_book
+from billing.errors import AccountFrozen
 from billing.features import features_of
 from billing.money import to_credits
 from billing.price_book import NotPriced
@@ -21,7 +22,6 @@ from control_plane.cloning.engines import CloneRules, length_utf16
 from control_plane.cloning.errors import CloneRefusal
 from control_plane.cloning.upload import UploadedFile
 from control_plane.cloning.withdrawal import drop_objects
-from control_plane.errors import AccountFrozen
 from control_plane.services import Services
 from control_plane.speech.order import SpeechVoice
 from control_plane.store import accounts, audio_objects, clones, consents

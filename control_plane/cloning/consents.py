@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from billing.errors import AccountFrozen
 from control_plane.audio.port import AudioFormat, BadAudio
 from control_plane.cloning import chain
 from control_plane.cloning.chain import Entry, EntryKind, Given, Link
@@ -29,7 +30,6 @@ from control_plane.cloning.errors import (
 from control_plane.cloning.phrases import is_match, match_percent, new_phrase
 from control_plane.cloning.statements import STATEMENT_VERSION, Whose, statement_sha256
 from control_plane.cloning.withdrawal import drop_objects, retire_voices
-from control_plane.errors import AccountFrozen
 from control_plane.services import Services
 from control_plane.store import accounts, clones, consents
 from control_plane.store.consents import Challenge

@@ -12,12 +12,13 @@ from uuid import UUID
 
 from billing import generation_charges as charges
 from billing import ledger, price_book
+from billing.errors import AccountFrozen
 from billing.generation_charges import TTL_S, ReleaseReason
 from billing.price_book import NotPriced
 from billing.store.generation_charges import Charge
 from control_plane import api_keys
 from control_plane.audio.port import AudioFacts
-from control_plane.errors import AccountFrozen, FreeGenerationsUsed, VoiceNotFound
+from control_plane.errors import FreeGenerationsUsed, VoiceNotFound
 from control_plane.speech import measure
 from control_plane.speech.order import Source, Spoken
 from control_plane.speech.recipe import Recipe

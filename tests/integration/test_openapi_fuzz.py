@@ -69,7 +69,7 @@ class Target:
         return str(self.program.web.client.base_url).rstrip("/")
 
 
-def till_environment(stripe: FakeStripe) -> dict[str, str]:
+def till_environment(stripe: FakeStripe) -> dict[str, Any]:
     return {name.upper(): value for name, value in till_settings(stripe).items()}
 
 

@@ -27,6 +27,10 @@ with people as (
   select gen_random_uuid(), 'old', n::text from generate_series(1, $1) n returning id)
 insert into credits(user_id) select id from people
 """
+_OLD_POSTINGS = """
+insert into credit_transactions(user_id, kind, amount, source, source_id)
+select user_id, 'adjust', 0, 'old', user_id::text || n from credits, generate_series(1, 10) n
+"""
 OLD_SEGMENTS = 50_000  # in partitions of five months
 BIG_SCAN = re.compile(
     r"Seq Scan on (call_sessions|usage_events(_old_\d)?|credit_transactions|credits)\b"
@@ -148,6 +152,7 @@ async def test_no_statement_of_a_call_reads_a_whole_table_of_old_months(
     [call, *_] = await open_calls(connection, OPEN_CALLS)
     user = await connection.fetchval("select user_id from call_sessions where id = $1", call)
     await connection.execute(_OLD_ACCOUNTS, OLD_ACCOUNTS)
+    await connection.execute(_OLD_POSTINGS)
     await add_old_rows(connection, OLD_SEGMENTS)
     await connection.execute("analyze")
     sql, about = STEPS[name]

@@ -8,6 +8,7 @@ import pytest
 
 import billing
 import control_plane
+from billing.generation_charges import OverSpendingCap
 from control_plane.errors import CallInProgress
 from control_plane.http_errors import STATUS_OF_CODE, app_error_response, status_of
 from control_plane.program_orders import UnknownModel
@@ -56,6 +57,10 @@ def test_only_what_is_worth_a_retry_says_when() -> None:
     assert busy.headers["retry-after"] == "7"
 
 
+# 404 at OpenAI, 400 upstream; and the same cap, met by a call or by a generation.
+SHARED = {UnknownModel, OverSpendingCap}
+
+
 def test_every_error_of_ours_has_words_and_a_code_of_its_own() -> None:
     for package in (billing, control_plane):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
@@ -64,7 +69,7 @@ def test_every_error_of_ours_has_words_and_a_code_of_its_own() -> None:
     for kind in _all_kinds(AppError):
         assert kind.__doc__, kind
         assert len(kind.__doc__) < 100, kind
-        if "code" in vars(kind) and kind is not UnknownModel:  # 404 at OpenAI, 400 upstream
+        if "code" in vars(kind) and kind not in SHARED:
             assert codes.setdefault(kind.code, kind.__name__) == kind.__name__
     assert set(STATUS_OF_CODE) <= set(codes) | {"internal_error"}
 
