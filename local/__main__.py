@@ -33,6 +33,7 @@ INTERRUPTED = 130  # as a shell reports a program ended by Ctrl-C
 
 
 def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
         options, command = _parse(arguments)
         return asyncio.run(_interruptible(command, options))
