@@ -109,8 +109,10 @@ async def _write_invoice(tx: Tx, billed: Billed) -> int:
     net = await _post_charges(tx, billed.charges, wanted, owner=owner, until=until)
     now = await _post_rest(tx, invoice, posted, wanted, until=until)
     await store.update_invoice(tx, invoice, now, returned=_has_returned(billed.charges))
-    await store.settle_returned(tx, invoice.subscription)
+    # The account before the subscription, as where something is posted: two invoices may be written
+    # at once.
     await payments_store.settle_paid(tx, owner)
+    await store.settle_returned(tx, invoice.subscription)
     return net + now.posted - posted.posted
 
 

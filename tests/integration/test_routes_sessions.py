@@ -86,7 +86,8 @@ async def test_clocks_may_differ_by_half_a_minute(web: Web) -> None:
 async def test_a_first_session_opens_an_account_with_its_sign_up_credit(web: Web) -> None:
     headers = {"Authorization": f"Bearer {session_token(sub='new', email='new@example.test')}"}
     answer = await web.client.get("/api/credits", headers=headers)
-    assert answer.json() == {"amount": 10000, "reserved": 0, "available": 10000, "debt": 0}
+    balance = {"amount": 10000, "reserved": 0, "available": 10000, "debt": 0}
+    assert answer.json().items() >= balance.items()
     profile = await web.db.fetchrow("select issuer, subject, email from profiles")
     assert profile is not None
     assert tuple(profile) == (ISSUER, "new", "new@example.test")

@@ -105,7 +105,23 @@ def test_no_write_is_left_out_above() -> None:
         if isinstance(node, ast.AsyncFunctionDef)
         and "key" in {argument.arg for argument in node.args.kwonlyargs}
     }
-    assert takes_a_key == set(WRITES)
+    assert takes_a_key == {*WRITES, "close_checkout"}  # which needs an open page: below
+
+
+async def test_a_page_is_closed_under_its_own_key(
+    stripe_fake: FakeStripe, till: StripeGateway
+) -> None:
+    customer, price = await _customer(stripe_fake, till), stripe_fake.desk.price(500)
+    page = await till.open_checkout(_wish(customer, price), key="intent:8")
+
+    for _ in range(2):
+        await till.close_checkout(page.id, key="close:8")
+
+    assert [seen.key for seen in stripe_fake.api.seen if seen.method == "POST"][-2:] == [
+        "close:8",
+        "close:8",
+    ]
+    assert (await till.checkout(page.id)).status == "expired"
 
 
 def test_only_the_gateway_knows_the_sdk() -> None:
