@@ -24,6 +24,7 @@ from billing.store.subscriptions import Posted
 from billing.stripe_objects import Charge, Invoice, Subscription, Till
 from shared.db import Pool, Tx
 from shared.errors import NotFound
+from shared.ids import uuid_or_none
 from shared.log import get_logger
 
 log = get_logger(__name__)
@@ -86,7 +87,8 @@ async def _write_subscription(tx: Tx, it: Subscription) -> None:
     if await store.put_subscription(tx, it, owner=owner) is None:
         log.error("subscription_without_plan", user_id=str(owner), status=it.status)
     await store.settle_returned(tx, it.id)
-    order_id = _uuid_or_none(it.metadata.get("order_id"))
+    # Metadata can be edited at Stripe.
+    order_id = uuid_or_none(it.metadata.get("order_id"))
     if order_id:
         await subscription_orders.fulfilled(tx, order_id, owner=owner, subscription_id=it.id)
 
@@ -166,11 +168,3 @@ def _has_returned(charges: Sequence[Charge]) -> bool:
     captured = sum(charge.amount for charge in charges if charge.paid)
     returned = sum(charge.refunded + charge.disputed for charge in charges if charge.paid)
     return 0 < captured <= returned
-
-
-def _uuid_or_none(text: str | None) -> UUID | None:
-    """Metadata can be edited at Stripe."""
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

@@ -21,6 +21,7 @@ from billing.store.topups import Topup
 from billing.stripe_objects import Charge, Checkout, CheckoutWish, PaymentIntent, Till
 from shared.db import Pool, Tx, transaction
 from shared.errors import Conflict, NotFound
+from shared.ids import uuid_or_none
 
 CHECKOUT_DUE_S: Final = 24 * 3_600.0  # as long as a payment page of Stripe's is open
 _GONE: Final = frozenset({"canceled", "requires_payment_method"})
@@ -206,10 +207,8 @@ async def _intended(
 async def _named(tx: Tx, metadata: object) -> Topup | None:
     """The top-up that was written on an object of Stripe's."""
     text = metadata.get("topup_id", "") if isinstance(metadata, dict) else ""
-    try:
-        return await store.by_id(tx, UUID(text))
-    except ValueError:
-        return None
+    topup_id = uuid_or_none(text)
+    return await store.by_id(tx, topup_id) if topup_id else None
 
 
 def _wish(topup: Topup, *, customer: str, return_url: str) -> CheckoutWish:

@@ -25,6 +25,7 @@ from control_plane.store import offered_voices
 from control_plane.tts.catalog import MODELS, SpeechModel
 from control_plane.tts.studio import Studio
 from shared.db import Pool, transaction
+from shared.ids import uuid_or_none
 
 ALIASES: Final = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 VOICES: Final = (
@@ -91,7 +92,7 @@ async def _stand_in(pool: Pool, model: SpeechModel, voice: str) -> str:
 
 def voice_id_in(text: str) -> UUID:
     """Raises VoiceNotFound: what is no id is the id of no voice."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise VoiceNotFound(param="voice") from None
+    voice_id = uuid_or_none(text)
+    if voice_id is None:
+        raise VoiceNotFound(param="voice")
+    return voice_id

@@ -1,10 +1,13 @@
-"""The application with a schema that tells the truth about its errors."""
+"""The application with a schema that tells the truth about its errors, and about bodies."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 _FRAMEWORK_ERRORS: Final = ("HTTPValidationError", "ValidationError")
+_DEFINITION: Final = "#/$defs/"
 
 
 class WebApplication(FastAPI):
@@ -20,3 +23,31 @@ class WebApplication(FastAPI):
         for unused in _FRAMEWORK_ERRORS:
             schema["components"]["schemas"].pop(unused, None)
         return schema
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """
+    `openapi_extra` of a route whose JSON body is a `model`.
+
+    For what a route reads by itself, after identity and limits were checked.
+    """
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _inlined(schema, definitions)}},
+        }
+    }
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """`node` with its definitions in place of references to them; they are never circular."""
+    if isinstance(node, dict):
+        reference = node.get("$ref")
+        if isinstance(reference, str) and reference.startswith(_DEFINITION):
+            return _inlined(definitions[reference.removeprefix(_DEFINITION)], definitions)
+        return {key: _inlined(value, definitions) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_inlined(inner, definitions) for inner in node]
+    return node

@@ -1,35 +1,15 @@
-"""
-The OpenAPI document of the routes for programs, cut out of the application's own.
-
-What a route reads by itself (after the key and the limits were checked) it documents with
-`body_of`.
-"""
+"""The OpenAPI document of the routes for programs, cut out of the application's own."""
 
 import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-
-from pydantic import BaseModel
 
 from control_plane.v1_errors import PROGRAM_PATHS
 
 DOCUMENT_VERSION: Final = "1.1.0"  # upstream's is 1.0.1; ours has more routes
 SECURITY: Final = "apiKey"
 OPEN_PATHS: Final = frozenset({"/api/v1/openapi"})
-_DEFINITION: Final = "#/$defs/"
 _COMPONENT: Final = "#/components/schemas/"
-
-
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` of a route whose JSON body is a `model`."""
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": _inlined(schema, definitions)}},
-        }
-    }
 
 
 def program_document(
@@ -103,15 +83,3 @@ def _references(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for inner in node:
             yield from _references(inner)
-
-
-def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """`node` with its definitions in place of references to them; they are never circular."""
-    if isinstance(node, dict):
-        reference = node.get("$ref")
-        if isinstance(reference, str) and reference.startswith(_DEFINITION):
-            return _inlined(definitions[reference.removeprefix(_DEFINITION)], definitions)
-        return {key: _inlined(value, definitions) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_inlined(inner, definitions) for inner in node]
-    return node

@@ -18,6 +18,7 @@ from control_plane.tts.port import InputTooLong
 from control_plane.tts.studio import Studio
 from shared.db import Pool, transaction
 from shared.errors import Invalid, NotFound
+from shared.ids import uuid_or_none
 
 
 class ModelNotFound(Invalid):
@@ -109,7 +110,7 @@ async def _speaker_for(pool: Pool, caller: ApiCaller, wish: ProgramWish) -> Spea
     """
     speaker: Speaker | None = None
     async with transaction(pool) as tx:
-        voice_id = wish.voice_id or _as_id(wish.voice_name)
+        voice_id = wish.voice_id or uuid_or_none(wish.voice_name)
         if voice_id is not None:
             speaker = await speech_voices.find(tx, voice_id=voice_id, owner=caller.user_id)
         elif wish.voice_name is not None:
@@ -122,13 +123,6 @@ async def _speaker_for(pool: Pool, caller: ApiCaller, wish: ProgramWish) -> Spea
     if speaker is None:
         raise VoiceNotFound(param=wish.voice_param)
     return speaker
-
-
-def _as_id(word: str | None) -> UUID | None:
-    try:
-        return UUID(word) if word else None
-    except ValueError:
-        return None
 
 
 def _check_length(model: SpeechModel, wish: ProgramWish, *, is_paid: bool) -> None:

@@ -20,6 +20,14 @@ def new_call_id() -> CallId:
     return CallId(new_uuid())
 
 
+def uuid_or_none(text: str | None) -> UUID | None:
+    """What was written as an id; None when it is none: texts of strangers may be anything."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
 def room_name_of(call_id: UUID) -> str:
     """The LiveKit room of a call. The prefix is the one upstream clients know."""
     return f"ro-{call_id}"
@@ -29,7 +37,5 @@ def call_id_of_room(room_name: str) -> CallId | None:
     """The call a room belongs to; None for a room that is not ours."""
     if not room_name.startswith("ro-"):
         return None
-    try:
-        return CallId(UUID(room_name.removeprefix("ro-")))
-    except ValueError:
-        return None
+    call_id = uuid_or_none(room_name.removeprefix("ro-"))
+    return CallId(call_id) if call_id else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.db import Tx
+from shared.ids import uuid_or_none
 
 FIND = """
 select id, plan_id, stripe_price, coupon, checkout_id, checkout_url, subscription_id,
@@ -148,10 +149,10 @@ async def fulfilled(tx: Tx, order_id: UUID, *, owner: UUID, subscription_id: str
 
 async def is_order(tx: Tx, order_id: str | None) -> bool:
     """Whether an object of Stripe's names an order of ours; whose, is not asked."""
-    try:
-        found: bool = await tx.fetchval(IS_ORDER, UUID(order_id or ""))
-    except ValueError:  # metadata can be edited at Stripe
+    named = uuid_or_none(order_id)  # metadata can be edited at Stripe
+    if named is None:
         return False
+    found: bool = await tx.fetchval(IS_ORDER, named)
     return found
 
 

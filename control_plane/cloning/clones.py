@@ -28,7 +28,7 @@ from control_plane.store import accounts, audio_objects, clones, consents
 from control_plane.store.clones import Clone, Origin
 from control_plane.store.consents import Standing
 from shared.db import Tx, transaction
-from shared.ids import new_uuid
+from shared.ids import new_uuid, uuid_or_none
 
 CLONES_PER_CONSENT_MAX: Final = 20  # recordings kept at a time
 DEMO_CLONES_MAX: Final = 200  # of an account of the local stack, which gives no consent
@@ -158,10 +158,9 @@ async def _consent(tx: Tx, services: Services, user_id: UUID, consent: str | Non
         if services.settings.local_dev:
             return None
         raise consent_required("no_consent", "Send consentId, the id of a consent")
-    try:
-        consent_id = UUID(consent)
-    except ValueError:
-        raise consent_required("unknown_consent", "There is no such consent") from None
+    consent_id = uuid_or_none(consent)
+    if consent_id is None:
+        raise consent_required("unknown_consent", "There is no such consent")
     _check_standing(await consents.standing_of(tx, consent_id, owner=user_id))
     return consent_id
 

@@ -18,7 +18,7 @@ from billing.money import from_credits, to_credits
 from control_plane import api_keys
 from control_plane.api_keys import LISTED_MAX, ApiKeyNotFound, Scope, known_scopes
 from control_plane.http_errors import parse_json
-from control_plane.program_openapi import body_of
+from control_plane.openapi import body_of
 from control_plane.routes.answers import errors
 from control_plane.services import CurrentServices, SignedIn
 from control_plane.store import api_keys as store

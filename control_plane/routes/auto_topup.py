@@ -12,6 +12,7 @@ from billing.store import auto_topups as store
 from billing.store.auto_topups import Rule
 from control_plane.http_errors import parse_json
 from control_plane.limits.doors import limited
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices, SignedIn
 from control_plane.till import CurrentTill
@@ -49,14 +50,6 @@ class AutoTopup(Answer):
     currency: str | None = None
 
 
-_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": AutoTopupWish.model_json_schema()}},
-    }
-}
-
-
 @router.get("/api/auto-topup", responses=errors(401, 503))
 async def get_auto_topup(services: CurrentServices, user_id: SignedIn) -> AutoTopup:
     """What is agreed, and whether it works."""
@@ -69,7 +62,7 @@ async def get_auto_topup(services: CurrentServices, user_id: SignedIn) -> AutoTo
 @router.put(
     "/api/auto-topup",
     dependencies=[limited("checkout")],
-    openapi_extra=_BODY,
+    openapi_extra=body_of(AutoTopupWish),
     responses=errors(400, 401, 413, 429, 503),
 )
 async def put_auto_topup(

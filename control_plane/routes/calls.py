@@ -12,7 +12,7 @@ from control_plane.call_request import CallRequest
 from control_plane.call_view import CallView, Line, Pause, view_of
 from control_plane.calls import place_call
 from control_plane.limits.doors import limited
-from control_plane.program_openapi import body_of
+from control_plane.openapi import body_of
 from control_plane.routes.answers import PAGE_SIZE, Answer, PageNumber, PageSize, errors, page_count
 from control_plane.services import CurrentServices, SignedIn
 from control_plane.store import call_history

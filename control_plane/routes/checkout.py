@@ -21,6 +21,7 @@ from billing.stripe_objects import TillAway
 from control_plane.http_errors import parse_json
 from control_plane.idempotency import answered_once
 from control_plane.limits.doors import limited
+from control_plane.openapi import body_of
 from control_plane.return_page import return_page
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices, Services, SignedIn
@@ -67,18 +68,10 @@ class TopupState(Answer):
     credits: int | float
 
 
-_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": CheckoutRequest.model_json_schema()}},
-    }
-}
-
-
 @router.post(
     "/api/checkout",
     dependencies=[limited("checkout")],
-    openapi_extra=_BODY,
+    openapi_extra=body_of(CheckoutRequest),
     response_model=CheckoutAnswer,
     responses=errors(400, 401, 403, 404, 409, 413, 429, 503),
 )

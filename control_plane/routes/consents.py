@@ -29,7 +29,7 @@ from control_plane.errors import BodyTooLarge
 from control_plane.http_errors import parse_json
 from control_plane.limits.address import client_address
 from control_plane.limits.doors import limited
-from control_plane.program_openapi import body_of
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices, Services, SignedIn
 

@@ -1,7 +1,5 @@
 """POST /api/estimate-credits: what a text would cost, by the price book and without a provider."""
 
-from typing import Final
-
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
@@ -9,6 +7,7 @@ from starlette.requests import Request
 from billing import price_book
 from billing.money import to_credits
 from billing.price_book import cost_of, plan_of
+from control_plane.openapi import body_of
 from control_plane.routes.answers import errors
 from control_plane.routes.generate_voice import voice_id_of
 from control_plane.routes.json_body import read_json
@@ -42,17 +41,9 @@ class CreditEstimate(BaseModel):
     tokens: int | None = None
 
 
-_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": EstimateRequest.model_json_schema()}},
-    }
-}
-
-
 @router.post(
     "/api/estimate-credits",
-    openapi_extra=_BODY,
+    openapi_extra=body_of(EstimateRequest),
     response_model_exclude_none=True,
     responses=errors(400, 401, 404, 413, 503),
 )

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from control_plane.limits.doors import limited
+from control_plane.openapi import body_of
 from control_plane.routes.answers import errors
 from control_plane.routes.attendance import ClosingStream, attended
 from control_plane.routes.json_body import read_json
@@ -34,18 +35,10 @@ class TextRequest(BaseModel):
     voiceModel: Annotated[str | None, Field(max_length=128)] = None  # noqa: N815 - upstream's name
 
 
-_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": TextRequest.model_json_schema()}},
-    }
-}
-
-
 @router.post(
     "/api/generate-text",
     dependencies=[limited("text")],
-    openapi_extra=_BODY,
+    openapi_extra=body_of(TextRequest),
     response_class=Response,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},

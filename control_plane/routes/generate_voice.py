@@ -18,6 +18,7 @@ from control_plane.errors import VoiceNotFound
 from control_plane.http_errors import DATABASE_AWAY, app_error_response, is_database_away
 from control_plane.idempotency import answered_once, idempotency_key
 from control_plane.limits.doors import pass_remembered, pass_speech
+from control_plane.openapi import body_of
 from control_plane.routes.answers import errors
 from control_plane.routes.attendance import ClosingStream, attended
 from control_plane.routes.json_body import read_json
@@ -39,7 +40,7 @@ from control_plane.store import speech_voices
 from control_plane.store.speech_voices import Speaker
 from shared.db import CONNECT_TIMEOUT_S
 from shared.errors import AppError, Unauthenticated, Unavailable
-from shared.ids import UserId
+from shared.ids import UserId, uuid_or_none
 from shared.log import get_logger
 
 router = APIRouter(tags=["speech"])
@@ -77,17 +78,9 @@ class VoiceAnswer(BaseModel):
     creditsRemaining: int | float | None = None  # noqa: N815 - upstream's name
 
 
-_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": VoiceRequest.model_json_schema()}},
-    }
-}
-
-
 @router.post(
     "/api/generate-voice",
-    openapi_extra=_BODY,
+    openapi_extra=body_of(VoiceRequest),
     response_model=VoiceAnswer,
     responses={
         **errors(400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 503),
@@ -177,10 +170,10 @@ def _order_of(
 
 def voice_id_of(text: str | None) -> UUID:
     """Raises VoiceNotFound: what is no id is the id of no voice."""
-    try:
-        return UUID(text or "")
-    except ValueError:
-        raise VoiceNotFound from None
+    voice_id = uuid_or_none(text)
+    if voice_id is None:
+        raise VoiceNotFound
+    return voice_id
 
 
 async def _answer(services: Services, spoken: Spoken) -> dict[str, str | int | float]:

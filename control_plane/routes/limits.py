@@ -12,6 +12,7 @@ from billing import limits
 from billing.money import MicroCredits, from_credits, to_credits
 from control_plane.http_errors import parse_json
 from control_plane.limits.doors import limited
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices, SignedIn
 from shared.db import Tx, transaction
@@ -55,12 +56,7 @@ async def get_limits(services: CurrentServices, user_id: SignedIn) -> AccountLim
     "/api/limits",
     dependencies=[limited("till")],
     responses=errors(400, 401, 413, 429, 503),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": LimitsChange.model_json_schema()}},
-        }
-    },
+    openapi_extra=body_of(LimitsChange),
 )
 async def change_limits(
     request: Request, services: CurrentServices, user_id: SignedIn

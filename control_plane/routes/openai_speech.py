@@ -31,7 +31,7 @@ from control_plane.openai_audio import (
     stored_events,
 )
 from control_plane.openai_names import order_called, voice_id_in
-from control_plane.program_openapi import body_of
+from control_plane.openapi import body_of
 from control_plane.program_orders import ProgramWish
 from control_plane.routes.attendance import ClosingStream, attended
 from control_plane.services import CurrentServices, Services

@@ -19,6 +19,7 @@ from billing.store import audit as audit_store
 from control_plane.admin.actions import AccountNotFound
 from control_plane.callers import Role, needs_role
 from control_plane.http_errors import parse_json
+from control_plane.openapi import body_of
 from control_plane.routes.answers import PAGE_SIZE, Answer, PageNumber, PageSize, errors, page_count
 from control_plane.services import CurrentServices
 from control_plane.store import call_history, operator_accounts
@@ -159,16 +160,10 @@ class AuditPage(Page):
     data: list[AuditView]
 
 
-_WANTED = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": Wanted.model_json_schema(by_alias=True)}},
-    }
-}
-
-
 @router.post(
-    "/api/operator/accounts/find", responses=errors(400, 401, 403, 413, 503), openapi_extra=_WANTED
+    "/api/operator/accounts/find",
+    responses=errors(400, 401, 403, 413, 503),
+    openapi_extra=body_of(Wanted),
 )
 async def find_accounts(request: Request, services: CurrentServices) -> AccountsFound:
     """By id, or by e-mail where one is stored."""

@@ -6,7 +6,7 @@ a request that is sent again after a lost answer moves it once.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -22,6 +22,7 @@ from control_plane.auth import Identity
 from control_plane.callers import Role, needs_role
 from control_plane.http_errors import parse_json
 from control_plane.idempotency import idempotency_key
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices
 from shared.db import transaction
@@ -65,16 +66,10 @@ class Frozen(Answer):
     frozen: bool
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    """The body in the OpenAPI document; it is read by hand, for upstream's messages."""
-    schema = model.model_json_schema(by_alias=True)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
 @router.post(
     "/api/operator/accounts/{user_id}/grant",
     responses=errors(400, 401, 403, 404, 409, 413, 503),
-    openapi_extra=_body(GrantWish),
+    openapi_extra=body_of(GrantWish),
 )
 async def grant(
     user_id: UUID, request: Request, services: CurrentServices, operator: Operator
@@ -98,7 +93,7 @@ async def grant(
 @router.post(
     "/api/operator/accounts/{user_id}/adjust",
     responses=errors(400, 401, 403, 404, 409, 413, 503),
-    openapi_extra=_body(AdjustWish),
+    openapi_extra=body_of(AdjustWish),
 )
 async def adjust(
     user_id: UUID, request: Request, services: CurrentServices, operator: Operator
@@ -120,7 +115,7 @@ async def adjust(
 @router.post(
     "/api/operator/accounts/{user_id}/freeze",
     responses=errors(400, 401, 403, 404, 409, 413, 503),
-    openapi_extra=_body(Reasoned),
+    openapi_extra=body_of(Reasoned),
 )
 async def freeze(
     user_id: UUID, request: Request, services: CurrentServices, operator: Operator
@@ -135,7 +130,7 @@ async def freeze(
 @router.post(
     "/api/operator/accounts/{user_id}/unfreeze",
     responses=errors(400, 401, 403, 404, 409, 413, 503),
-    openapi_extra=_body(Reasoned),
+    openapi_extra=body_of(Reasoned),
 )
 async def unfreeze(
     user_id: UUID, request: Request, services: CurrentServices, operator: Operator

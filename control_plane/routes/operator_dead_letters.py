@@ -13,6 +13,7 @@ from control_plane.admin import dead_letters
 from control_plane.auth import Identity
 from control_plane.callers import Role, needs_role
 from control_plane.http_errors import parse_json
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices
 from control_plane.store import stripe_inbox
@@ -52,14 +53,6 @@ class Retried(Answer):
     count: int
 
 
-_WISH = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": RetryWish.model_json_schema(by_alias=True)}},
-    }
-}
-
-
 @router.get(
     "/api/operator/dead-letters",
     responses=errors(401, 403, 503),
@@ -89,7 +82,7 @@ async def list_dead_letters(services: CurrentServices) -> DeadLetters:
 @router.post(
     "/api/operator/dead-letters/retry",
     responses=errors(400, 401, 403, 413, 503),
-    openapi_extra=_WISH,
+    openapi_extra=body_of(RetryWish),
 )
 async def retry_dead_letters(
     request: Request,

@@ -1,7 +1,7 @@
 """GET /api/prices and POST /api/prices/estimate: the price list, open to everybody."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from billing.price_book import MODEL_PATTERN, QUANTITY_MAX
 from billing.pricing import characters_of
 from billing.store.prices import Rate
 from control_plane.http_errors import parse_json
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices
 from shared.db import transaction
@@ -75,14 +76,6 @@ class EstimateRequest(BaseModel):
         return ("character" if unit == "text" else unit), count
 
 
-_ESTIMATE_REQUEST: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": EstimateRequest.model_json_schema()}},
-    }
-}
-
-
 class EstimateAnswer(Answer):
     credits: int | float
     microcredits: int
@@ -103,7 +96,7 @@ async def get_prices(services: CurrentServices) -> Prices:
 
 
 @router.post(
-    "/api/prices/estimate", openapi_extra=_ESTIMATE_REQUEST, responses=errors(400, 413, 503)
+    "/api/prices/estimate", openapi_extra=body_of(EstimateRequest), responses=errors(400, 413, 503)
 )
 async def estimate(request: Request, services: CurrentServices) -> EstimateAnswer:
     """What something would cost if it started now."""

@@ -17,6 +17,7 @@ from billing.subscription_orders import ReturnPages
 from control_plane.http_errors import parse_json
 from control_plane.idempotency import answered_once
 from control_plane.limits.doors import limited
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.routes.plans import PlanFeatures, features_view
 from control_plane.services import CurrentServices, Services, SignedIn
@@ -68,14 +69,6 @@ class Standing(Answer):
     subscriptions: list[SubscriptionView]
 
 
-_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": CheckoutRequest.model_json_schema()}},
-    }
-}
-
-
 @router.get("/api/subscription", responses=errors(401, 404, 503))
 async def get_subscription(services: CurrentServices, user_id: SignedIn) -> Standing:
     """The plan of the account and its subscriptions, the latest first."""
@@ -86,7 +79,7 @@ async def get_subscription(services: CurrentServices, user_id: SignedIn) -> Stan
 @router.post(
     "/api/subscription/checkout",
     dependencies=[limited("till")],
-    openapi_extra=_BODY,
+    openapi_extra=body_of(CheckoutRequest),
     response_model=CheckoutPage,
     responses=errors(400, 401, 403, 404, 409, 413, 429, 503),
 )

@@ -21,7 +21,7 @@ from control_plane.callers import ApiCaller, needs_scope
 from control_plane.http_errors import parse_json
 from control_plane.idempotency import answered_once
 from control_plane.limits.doors import limited
-from control_plane.program_openapi import body_of
+from control_plane.openapi import body_of
 from control_plane.routes.v1_speech import SpeechWish, wish_of
 from control_plane.services import CurrentServices, Services
 from control_plane.speech.links import link_to

@@ -21,7 +21,7 @@ from control_plane.callers import needs_scope
 from control_plane.http_errors import parse_json
 from control_plane.idempotency import answered_once, idempotency_key
 from control_plane.limits.doors import limited
-from control_plane.program_openapi import body_of
+from control_plane.openapi import body_of
 from control_plane.program_orders import ProgramWish, order_of
 from control_plane.routes.attendance import attended
 from control_plane.services import CurrentServices, Services
