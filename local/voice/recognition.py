@@ -33,6 +33,7 @@ HEARD_S_MAX = 12
 
 SILENT_RMS = 90.0
 FRAME_SAMPLES = MODEL_RATE_HZ // 50  # 20 ms
+_SEARCH = "sentences"  # a name that the decoder wants for its grammar
 MARGIN_FRAMES = 20  # kept around the speech: fewer lose quiet first and last sounds
 
 
@@ -42,23 +43,24 @@ class HeardSpeech:
     voiced_s: float
 
 
-class Recognizer:
-    """One decoder. Thread-safe; calls wait for each other."""
+class GrammarDecoder:
+    """Hears the sentences of one JSGF grammar. Thread-safe; calls wait for each other."""
 
-    def __init__(self, phrases: tuple[str, ...]) -> None:
+    def __init__(self, grammar: str, *, score_min: float, seconds_max: float) -> None:
         self._lock = threading.Lock()
-        self._phrases = phrases
+        self._score_min, self._seconds_max = score_min, seconds_max
         self._decoder: Any = Decoder(lm=None, loglevel="FATAL")
-        grammar = f"#JSGF V1.0;\ngrammar persona;\npublic <phrase> = {' | '.join(phrases)};\n"
-        self._decoder.add_jsgf_string("persona", grammar)
-        self._decoder.activate_search("persona")
+        self._decoder.add_jsgf_string(_SEARCH, grammar)
+        self._decoder.activate_search(_SEARCH)
         self._noise = np.random.default_rng(0).normal(
-            0.0, ROOM_NOISE_RMS, MODEL_RATE_HZ * HEARD_S_MAX
+            0.0, ROOM_NOISE_RMS, int(MODEL_RATE_HZ * seconds_max)
         )
 
     def words_of(self, pcm: bytes, *, rate_hz: int) -> str:
-        """The phrase said in PCM16 mono, or "" when it is none or nobody spoke. Blocks."""
-        speech = speech_in(resample(pcm, source_hz=rate_hz, target_hz=MODEL_RATE_HZ))
+        """The sentence said in PCM16 mono, or "" when it is none or nobody spoke. Blocks."""
+        speech = speech_in(
+            resample(pcm, source_hz=rate_hz, target_hz=MODEL_RATE_HZ), seconds_max=self._seconds_max
+        )
         if speech is None:
             return ""
         noisy = speech.samples + self._noise[: len(speech.samples)]
@@ -71,16 +73,29 @@ class Recognizer:
         self._decoder.process_raw(pcm, False, True)  # noqa: FBT003 - the whole utterance at once
         self._decoder.end_utt()
         guess = self._decoder.hyp()
-        if guess is None or guess.score < SCORE_MIN:
+        if guess is None or guess.score < self._score_min:
             return ""
         covered_frames = sum(
             word.end_frame - word.start_frame + 1
             for word in self._decoder.seg()
             if not word.word.startswith("<")
         )
-        if covered_frames / MODEL_FRAME_HZ < COVERED_SPEECH_MIN * voiced_s:
-            return ""
-        return self._completed(guess.hypstr)
+        words: str = guess.hypstr
+        return words if covered_frames / MODEL_FRAME_HZ >= COVERED_SPEECH_MIN * voiced_s else ""
+
+
+class Recognizer:
+    """Which of a few phrases was said."""
+
+    def __init__(self, phrases: tuple[str, ...]) -> None:
+        self._phrases = phrases
+        grammar = f"#JSGF V1.0;\ngrammar persona;\npublic <phrase> = {' | '.join(phrases)};\n"
+        self._decoder = GrammarDecoder(grammar, score_min=SCORE_MIN, seconds_max=HEARD_S_MAX)
+
+    def words_of(self, pcm: bytes, *, rate_hz: int) -> str:
+        """The phrase said in PCM16 mono, or "" when it is none or nobody spoke. Blocks."""
+        words = self._decoder.words_of(pcm, rate_hz=rate_hz)
+        return self._completed(words) if words else ""
 
     def _completed(self, words: str) -> str:
         """The decoder may lose the last word of a phrase, which counts; more is no phrase."""
@@ -90,7 +105,7 @@ class Recognizer:
         return longer[0] if len(longer) == 1 else ""
 
 
-def speech_in(pcm: bytes, *, seconds_max: float = HEARD_S_MAX) -> HeardSpeech | None:
+def speech_in(pcm: bytes, *, seconds_max: float) -> HeardSpeech | None:
     """The part of 16 kHz audio from its first to its last sound, not more than `seconds_max`."""
     samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
     frames = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
