@@ -32,7 +32,8 @@ down: .venv/.ready ## stop a stack that was left running
 
 test: .venv/.ready ## run the whole test suite on real parts
 	@$(RUN) -m local setup --tests
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n 2 --dist loadfile tests/unit tests/properties tests/integration; small=$$?; \
+	  $(RUN) -m pytest tests/e2e && exit $$small
 
 check: .venv/.ready ## format, lint, import contracts, types
 	@.venv/bin/ruff format --check $(CODE)

@@ -28,8 +28,14 @@ def main(arguments: list[str]) -> int:
             print(f"{name}: {error['msg']}".lstrip(": "), file=sys.stderr)  # noqa: T201
         return USAGE_EXIT
     configure_logging("agent")
-    from agent.worker import run_worker  # noqa: PLC0415 - seconds of imports, after the checks
+    from agent.engines import NoEngine, check_fallback  # noqa: PLC0415 - seconds of imports, ...
+    from agent.worker import run_worker  # noqa: PLC0415 - ... after the checks
 
+    try:
+        check_fallback(settings)
+    except NoEngine as missing:
+        print(f"AGENT_FALLBACK_MODEL: {missing}", file=sys.stderr)  # noqa: T201
+        return USAGE_EXIT
     return run_worker(settings)
 
 

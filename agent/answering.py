@@ -9,9 +9,14 @@ from livekit.agents import AutoSubscribe, JobContext
 
 from agent.call import Call
 from agent.charging_client import Refused, Unknown
+from agent.engines import NoEngine
+from agent.journal import SlotState
+from agent.phone.line import LAST_WORDS_S, hang_up, receive, with_caller
+from agent.slots import Slot
 from shared.call_protocol import CallConfig, StartCall
 from shared.end_reasons import EndReason
 from shared.log import get_logger
+from shared.phone_protocol import PHONE_DISPATCH
 
 if TYPE_CHECKING:
     from agent.cell import Cell
@@ -33,10 +38,15 @@ async def answer_job(context: JobContext, cell: "Cell") -> None:
             return
         # The room is joined while the control plane is asked: the caller waits for both.
         connecting = asyncio.create_task(context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY))
-        config = await _start(context, cell)
+        is_phone = context.job.metadata == PHONE_DISPATCH
+        named = await receive(context, cell, connecting) if is_phone else _named_call(context)
+        config = await _start(named, context, cell) if named else None
         if config:
             slot.begin(config)
-            await _hold(Call(context, cell, config, slot), connecting)
+            call = await _call_of(config, context, cell, slot, connecting)
+            await _hold(call, connecting)
+            if config.channel == "phone" and call.is_ours:
+                await hang_up(context, after_s=LAST_WORDS_S)  # though a close is held up
         else:
             # A join that is cut off in the middle leaves a ghost in the room.
             await asyncio.wait([connecting], timeout=JOIN_MAX_S)
@@ -44,6 +54,27 @@ async def answer_job(context: JobContext, cell: "Cell") -> None:
         if slot:
             cell.pool.release(slot)
         context.shutdown("call over")
+
+
+async def _call_of(
+    config: CallConfig,
+    context: JobContext,
+    cell: "Cell",
+    slot: Slot,
+    connecting: "asyncio.Task[None]",
+) -> Call:
+    """Ready to be held. One that cannot begin is over, or its slot would never be free again."""
+    # A telephone's line comes back soon or never; a model does on it as anywhere.
+    provider_limit_s = config.rejoin_limit_s
+    try:
+        if config.channel == "phone":
+            config = await with_caller(config, context.room, connecting)
+        return Call(context, cell, config, slot, provider_limit_s=provider_limit_s)
+    except BaseException as problem:
+        if isinstance(problem, NoEngine):  # the operator's to repair, so it names the settings
+            log.error("call_without_engine", model=config.model, reason=str(problem))  # noqa: TRY400
+        slot.write(SlotState.ENDED, config.seconds, EndReason.AGENT_ERROR)
+        raise
 
 
 async def _hold(call: Call, connecting: "asyncio.Task[None]") -> None:
@@ -59,13 +90,17 @@ async def _hold(call: Call, connecting: "asyncio.Task[None]") -> None:
     await call.leave()
 
 
-async def _start(context: JobContext, cell: "Cell") -> CallConfig | None:
-    """The call this dispatch names, or None when it is not ours to hold."""
+def _named_call(context: JobContext) -> UUID | None:
+    """The call this dispatch names."""
     try:
-        call_id = UUID(context.job.metadata)
+        return UUID(context.job.metadata)
     except ValueError:
         log.warning("dispatch_names_no_call", job_id=context.job.id)
         return None
+
+
+async def _start(call_id: UUID, context: JobContext, cell: "Cell") -> CallConfig | None:
+    """The call as the control plane gives it to us, or None when it is not ours to hold."""
     request = StartCall(worker_id=cell.journal.worker_id, job_id=context.job.id)
     try:
         async with asyncio.timeout(START_MAX_S):

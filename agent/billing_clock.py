@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agent.comeback import Comeback
 from agent.evidence import Evidence
 from agent.gaps import GapKind, Gaps
 from agent.journal import Answer, SlotState
@@ -29,6 +30,8 @@ NOTICE_ALLOWANCE_S = 0.3
 POLL_S = 0.25  # how soon an answer in the journal is seen
 AFTER_SECOND_S = 0.02  # a tick comes just after its second, so that the floor is that second
 MEDIA_LOST_AFTER_S = 2.0  # five times the longest pause between packets of an open microphone
+# Until we notice, a caller hears what nobody pays for: a line may stop so often in one call.
+MEDIA_LOSSES_MAX = 20
 
 STOOD_STILL_S = 0.75  # we look four times a second: a longer pause is ours, not the caller's
 
@@ -50,6 +53,8 @@ class BillingClock:
     gaps: Gaps = field(init=False)
     _proven_s: float = 0.0
     _looked_s: float = 0.0
+    _media_losses: int = 0
+    _comeback: Comeback = field(default_factory=Comeback)
     _seen: Answer | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +69,8 @@ class BillingClock:
         """The first sound is on its way to a caller who listens."""
         self._proven_s = self._looked_s = self.clock.monotonic()
         self.meter.start(self._proven_s + DELIVERY_ALLOWANCE_S)
+        if self.gaps:  # sound that was made before the model, or the room, was lost
+            self.meter.pause(self._proven_s)
         self.slot.write(SlotState.LIVE, self.meter.seconds)
         self.on_change()
 
@@ -91,13 +98,28 @@ class BillingClock:
         while True:
             due_s = self.meter.until_next_second_s(self.clock.monotonic())
             await asyncio.sleep(min(due_s + AFTER_SECOND_S, POLL_S) if due_s > 0 else POLL_S)
-            self._skip_standstill()  # whichever wakes first
-            self._take_answer()
-            if GapKind.MEDIA_STOPPED in self.gaps:
-                if await self.evidence.is_alive():
-                    self.end_gap(GapKind.MEDIA_STOPPED)
-            elif self.meter.until_next_second_s(self.clock.monotonic()) <= 0:
-                await self._count()
+            await self.step()
+
+    async def step(self) -> None:
+        """One look at the answers and, when a second is over, at the line."""
+        self._skip_standstill()  # whichever wakes first
+        self._take_answer()
+        if GapKind.MEDIA_STOPPED in self.gaps:
+            await self._look_for_media()
+        elif self.meter.until_next_second_s(self.clock.monotonic()) <= 0:
+            await self._count()
+
+    async def _look_for_media(self) -> None:
+        is_proven = await self.evidence.is_alive()
+        if self._comeback.look(is_proven=is_proven, now_s=self.clock.monotonic()):
+            self.end_gap(GapKind.MEDIA_STOPPED)
+
+    def _lose_media(self) -> None:
+        self._media_losses += 1
+        self._comeback = Comeback()
+        self.begin_gap(GapKind.MEDIA_STOPPED)
+        if self._media_losses >= MEDIA_LOSSES_MAX:
+            self.on_over(EndReason.CALLER_LOST)
 
     async def look(self) -> None:
         """Notice standstills until cancelled; apart from `run`, which may wait for a proof."""
@@ -132,7 +154,7 @@ class BillingClock:
             return  # it changed while we asked
         if not is_proven:
             if self.clock.monotonic() - self._proven_s >= MEDIA_LOST_AFTER_S:
-                self.begin_gap(GapKind.MEDIA_STOPPED)
+                self._lose_media()
             return
         self._proven_s = self.meter.last_second_at_s(now_s)
         before = self.meter.seconds
@@ -149,6 +171,8 @@ class BillingClock:
             return EndReason.AGENT_ERROR  # more was to be had, but nobody could be asked
         if self.config.free_limited:
             return EndReason.DURATION_LIMIT
+        if self.config.cap_limited:
+            return EndReason.MONTHLY_CAP
         return EndReason.CREDIT_EXHAUSTED
 
     def _take_answer(self) -> None:

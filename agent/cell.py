@@ -9,7 +9,7 @@ for all its calls.
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -22,8 +22,11 @@ from agent.charging_client import ChargingClient
 from agent.journal import Journal, Mode
 from agent.leash import is_orphan
 from agent.memory import release_memory
+from agent.sentences import Sentences
 from agent.settings import AgentSettings
 from agent.slots import SlotPool
+from agent.tools.mcp.opening import open_servers
+from agent.tools.port import MoreTools, NoMoreTools
 from shared.call_protocol import AGENT_NAME
 from shared.clock import Clock
 from shared.log import get_logger
@@ -55,6 +58,11 @@ class Cell:
     accepted: int = 0
     parent_pid: int = field(default_factory=os.getppid)
     is_retiring: bool = False  # another process takes our place when the last call is over
+    more_tools: Callable[[], MoreTools] = NoMoreTools  # of one call, from servers of others
+    sentences: Sentences = field(init=False)  # said where no model can speak
+
+    def __post_init__(self) -> None:
+        self.sentences = Sentences(self.settings)
 
     @property
     def is_serving(self) -> bool:
@@ -73,10 +81,13 @@ async def serve(settings: AgentSettings, journal: Journal, number: int, clock: C
     Raises when LiveKit is given up.
     """
     load_media_engine()
-    async with ChargingClient(settings.control_plane_url, settings.internal_token) as client:
+    async with (
+        ChargingClient(settings.control_plane_url, settings.internal_token) as client,
+        open_servers(settings.agent_mcp_servers) as more_tools,
+    ):
         pool = SlotPool(journal, number)
         loop = asyncio.get_running_loop()
-        cell = Cell(settings, journal, number, clock, pool, client, loop)
+        cell = Cell(settings, journal, number, clock, pool, client, loop, more_tools=more_tools)
         server = _server(cell)
         running = asyncio.create_task(server.run())
         watching = asyncio.create_task(_watch(cell, server))

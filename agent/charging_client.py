@@ -75,6 +75,16 @@ class ChargingClient:
     async def post_transcript(self, call_id: UUID, report: TranscriptReport) -> None:
         await self._send(f"/calls/{call_id}/transcript", report)
 
+    async def ask(self, path: str, body: BaseModel, answer: type[AnswerT]) -> AnswerT:
+        """A question of another part of the protocol. Raises Refused or Unknown."""
+        return await self._post(path, body, answer)
+
+    async def ask_tool(
+        self, call_id: UUID, tool: str, request: BaseModel, answer: type[AnswerT]
+    ) -> AnswerT:
+        """For a tool in a call; see `shared/tool_protocol.py`."""
+        return await self._post(f"/calls/{call_id}/tools/{tool}", request, answer)
+
     async def report_worker(self, report: WorkerReport) -> None:
         await self._send("/workers", report)
 
@@ -89,7 +99,8 @@ class ChargingClient:
         try:
             response = await self._http.post(
                 path,
-                content=body.model_dump_json(),
+                # A field that is empty may be one that the control plane does not know yet.
+                content=body.model_dump_json(exclude_defaults=True),
                 headers={"Content-Type": "application/json"},
             )
         except httpx2.HTTPError as problem:

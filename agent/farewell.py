@@ -12,10 +12,11 @@ from shared.end_reasons import ENDINGS, REASON_BY_JOURNAL_CODE, EndReason, Fault
 SETTLEMENT_WAIT_S = 3.0  # how long the caller may wait for it; it comes anyway
 SETTLEMENT_POLL_S = 0.02
 
-# Codes that upstream's page has words of its own for.
+# Codes that upstream's page has words of its own for, and a cap that it must show in ours.
 _PAGE_CODES = {
     EndReason.CREDIT_EXHAUSTED: "insufficient_credits",
     EndReason.SUPERSEDED: "active_call",
+    EndReason.MONTHLY_CAP: "monthly_cap",
 }
 
 

@@ -79,10 +79,16 @@ class Gaps:
         if self.standstills and self.standstills[-1].ended_s is None:
             self.standstills[-1].ended_s = now_s
 
-    def too_long(self, limit_s: float, now_s: float) -> GapKind | None:
-        """Once any gap has lasted too long: the one that opened first, which is the cause."""
-        if any(now_s - begun_s >= limit_s for begun_s in self._begun_s.values()):
-            return next(iter(self._begun_s))
+    def too_long(self, now_s: float, *, line_s: float, provider_s: float) -> GapKind | None:
+        """
+        Once any gap has lasted too long: the one that opened first, which is the cause.
+
+        `provider_s` is for the voice model to come back, `line_s` for everything else.
+        """
+        for gap, begun_s in self._begun_s.items():
+            limit_s = provider_s if gap is GapKind.PROVIDER_DOWN else line_s
+            if now_s - begun_s >= limit_s:
+                return next(iter(self._begun_s))
         return None
 
     def __contains__(self, gap: GapKind) -> bool:

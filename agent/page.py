@@ -28,6 +28,7 @@ PENDING_MAX = 32  # messages under way; a page that takes none gets no more
 class Page:
     room: rtc.Room
     caller_identity: str
+    is_shown: bool = True  # a telephone shows nothing
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
 
     def show_meter(self, message: MeterMessage) -> None:
@@ -50,7 +51,7 @@ class Page:
             await asyncio.wait(self._pending, timeout=SEND_TIMEOUT_S)
 
     def _later(self, sending: Coroutine[Any, Any, None]) -> None:
-        if len(self._pending) >= PENDING_MAX:
+        if not self.is_shown or len(self._pending) >= PENDING_MAX:
             sending.close()
             return
         task = asyncio.get_running_loop().create_task(sending)

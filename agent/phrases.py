@@ -6,6 +6,8 @@ For a language without them the model is asked to say it in that language.
 
 from dataclasses import dataclass
 
+from shared.languages import ENGLISH_NAMES
+
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
@@ -14,6 +16,8 @@ class Phrases:
     seconds_left: str
     credit_added: str
     goodbye: str
+    take_a_break: str = "We have talked for a long time. How about a short break?"
+    another_topic: str = "Let us talk about something else."
 
 
 ENGLISH = Phrases(
@@ -27,26 +31,36 @@ _BY_LANGUAGE = {
         seconds_left="Du hast noch {seconds} Sekunden.",
         credit_added="Danke, dein Guthaben ist da. Wir können weiterreden.",
         goodbye="Unsere Zeit ist um. Auf Wiederhören!",
+        take_a_break="Wir reden schon lange. Wie wäre es mit einer kleinen Pause?",
+        another_topic="Lass uns über etwas anderes reden.",
     ),
     "es": Phrases(
         seconds_left="Te quedan {seconds} segundos.",
         credit_added="Gracias, tu crédito ha llegado. Podemos seguir.",
         goodbye="Se acabó el tiempo. ¡Adiós!",
+        take_a_break="Llevamos mucho tiempo hablando. ¿Qué tal una pequeña pausa?",
+        another_topic="Hablemos de otra cosa.",
     ),
     "fr": Phrases(
         seconds_left="Il te reste {seconds} secondes.",
         credit_added="Merci, ton crédit est arrivé. On peut continuer.",
         goodbye="Le temps est écoulé. Au revoir !",
+        take_a_break="Nous parlons depuis longtemps. Et si on faisait une petite pause ?",
+        another_topic="Parlons d'autre chose.",
     ),
     "it": Phrases(
         seconds_left="Ti restano {seconds} secondi.",
         credit_added="Grazie, il credito è arrivato. Possiamo continuare.",
         goodbye="Il tempo è finito. Arrivederci!",
+        take_a_break="Parliamo da molto tempo. Che ne dici di una piccola pausa?",
+        another_topic="Parliamo d'altro.",
     ),
     "pt": Phrases(
         seconds_left="Restam {seconds} segundos.",
         credit_added="Obrigado, o crédito chegou. Podemos continuar.",
         goodbye="O tempo acabou. Adeus!",
+        take_a_break="Já conversamos há muito tempo. Que tal uma pequena pausa?",
+        another_topic="Vamos falar de outra coisa.",
     ),
 }
 
@@ -54,6 +68,12 @@ _BY_LANGUAGE = {
 def phrases_for(language: str) -> Phrases:
     """English stands in for a language without sentences of its own; see `spoken`."""
     return _BY_LANGUAGE.get(language.partition("-")[0].lower(), ENGLISH)
+
+
+def exactly(sentence: str, language: str) -> str:
+    """An instruction that makes a model say `sentence`, which is in that language already."""
+    name = ENGLISH_NAMES.get(language.partition("-")[0].lower(), "English")
+    return f'Say in {name}: "{sentence}" Say exactly these words and nothing else.'
 
 
 def spoken(sentence: str, language: str) -> str:

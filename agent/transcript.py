@@ -15,6 +15,8 @@ from agent.gaps import GAPS_MAX, Gaps
 from shared.call_protocol import (
     TRANSCRIPT_ITEMS_MAX,
     TRANSCRIPT_TEXT_MAX,
+    CallEvent,
+    EventKind,
     Gap,
     TranscriptItem,
     TranscriptReport,
@@ -25,6 +27,7 @@ from shared.log import get_logger
 log = get_logger(__name__)
 
 REPORT_EVERY_S = 10.0
+EVENTS_MAX = 100  # of one agent
 INDEX_STRIDE = 10_000  # turns of one agent; who takes the call over numbers on from the next
 
 Post = Callable[[TranscriptReport], Awaitable[None]]
@@ -33,7 +36,16 @@ Post = Callable[[TranscriptReport], Awaitable[None]]
 class Transcript:
     """Items get their number when they are said, gaps when they begin."""
 
-    def __init__(self, *, epoch: int, clock: Clock, post: Post, gaps: Gaps) -> None:
+    def __init__(
+        self,
+        *,
+        epoch: int,
+        clock: Clock,
+        post: Post,
+        gaps: Gaps,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """`redact` takes out of the agent's words what must not be kept."""
         self._epoch = epoch
         self._clock = clock
         self._post = post
@@ -43,6 +55,10 @@ class Transcript:
         self._next_index = (epoch - 1) * INDEX_STRIDE
         self._end_index = epoch * INDEX_STRIDE
         self._unsent: list[TranscriptItem] = []
+        self._redact = redact
+        self._next_event = (epoch - 1) * EVENTS_MAX
+        self._end_event = epoch * EVENTS_MAX
+        self._unsent_events: list[CallEvent] = []
 
     def add(self, event: ConversationItemAddedEvent) -> None:
         item = event.item
@@ -50,6 +66,8 @@ class Transcript:
         if not isinstance(item, ChatMessage) or item.role not in ("user", "assistant"):
             return
         text = (item.text_content or "").strip()
+        if item.role == "assistant":
+            text = self._redact(text)
         if not text or self._next_index >= self._end_index:
             return
         self._unsent.append(
@@ -63,6 +81,14 @@ class Transcript:
         )
         self._next_index += 1
 
+    def note(self, kind: EventKind) -> None:
+        """Something happened besides the talk."""
+        if self._next_event >= self._end_event:
+            return
+        at_s = round(max(self._clock.monotonic() - self._joined_s, 0.0), 2)
+        self._unsent_events.append(CallEvent(index=self._next_event, kind=kind, at_s=at_s))
+        self._next_event += 1
+
     async def report_regularly(self) -> None:
         """Serve until cancelled."""
         while True:
@@ -73,15 +99,19 @@ class Transcript:
         """Send what is new. Unanswered, it stays for the next time; refused, it is dropped."""
         gaps = self._new_gaps()
         done = sum(gap.ended_s is not None for gap in self._gaps.standstills)
-        while self._unsent or gaps:
+        while self._unsent or gaps or self._unsent_events:
             items = self._unsent[:TRANSCRIPT_ITEMS_MAX]
+            events = self._unsent_events[:TRANSCRIPT_ITEMS_MAX]
             try:
-                await self._post(TranscriptReport(epoch=self._epoch, items=items, gaps=gaps))
+                await self._post(
+                    TranscriptReport(epoch=self._epoch, items=items, gaps=gaps, events=events)
+                )
             except (Unknown, TimeoutError):
                 return
             except Refused as refusal:
                 log.warning("transcript_refused", status=refusal.status, count=len(items))
             del self._unsent[: len(items)]
+            del self._unsent_events[: len(events)]
             gaps, self._gaps_done = [], done
 
     def _new_gaps(self) -> list[Gap]:

@@ -8,37 +8,58 @@ published before the caller arrives, sends longer chunks, and knows what was hea
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from livekit import rtc
 from livekit.agents import utils
 from livekit.agents.voice import io
 
+from agent.recording.overheard import OverheardSource, Overhears
+from shared.call_protocol import TRACK_VOICE
 from shared.clock import Clock
 
 SAMPLE_RATE = 24_000  # what the realtime protocol speaks; WebRTC resamples it itself
 BYTES_PER_SECOND = SAMPLE_RATE * 2
 CHUNK_S = 0.1
+FIRST_S = 0.02  # begins a turn: models speak faster than time, so the rest comes soon enough
 AHEAD_S = 0.2  # audio in the engine's queue: survives a busy event loop, and is cut at a barge-in
 QUEUE_MS = 1000  # the engine's own bound; AHEAD_S stays far below it
 BUFFER_MAX_S = 300.0  # a model that says more in one turn has gone mad
 BITRATE = 32_000  # speech in Opus is transparent here
 
 _CHUNK_BYTES = int(BYTES_PER_SECOND * CHUNK_S)
+_FIRST_BYTES = int(BYTES_PER_SECOND * FIRST_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Interjection:
+    """PCM16 at SAMPLE_RATE. `on_end` is called when all of it was said, or the gate closed."""
+
+    pcm: bytes
+    on_end: Callable[[], None]
 
 
 class VoiceOutput(io.AudioOutput):
     """`on_first_audio` is called once, when the first sound was handed to the network."""
 
-    def __init__(self, room: rtc.Room, clock: Clock, on_first_audio: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        room: rtc.Room,
+        clock: Clock,
+        on_first_audio: Callable[[], None],
+        *,
+        track_name: str = TRACK_VOICE,
+    ) -> None:
         super().__init__(
             label="voice",
             capabilities=io.AudioOutputCapabilities(pause=True),
             sample_rate=SAMPLE_RATE,
         )
         self._room = room
+        self._track_name = track_name
         self._clock = clock
         self._on_first_audio: Callable[[], None] | None = on_first_audio
-        self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=QUEUE_MS)
+        self._source = OverheardSource(SAMPLE_RATE, 1, queue_size_ms=QUEUE_MS)
         self._buffer = bytearray()
         self._is_open = False  # a turn is being captured or played
         self._is_complete = False  # nothing more comes for this turn
@@ -48,11 +69,13 @@ class VoiceOutput(io.AudioOutput):
         self._more = asyncio.Event()
         self._gate = asyncio.Event()
         self._paused = False
+        self._interjection: Interjection | None = None
+        self._is_interjecting = False
         self._pacing: asyncio.Task[None] | None = None
 
     async def publish(self) -> None:
         """Publish the track; returns when somebody hears it."""
-        track = rtc.LocalAudioTrack.create_audio_track("voice", self._source)
+        track = rtc.LocalAudioTrack.create_audio_track(self._track_name, self._source)
         options = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_MICROPHONE,
             dtx=True,
@@ -62,6 +85,10 @@ class VoiceOutput(io.AudioOutput):
         publication = await self._room.local_participant.publish_track(track, options)
         self._pacing = asyncio.create_task(self._pace(), name="voice_output")
         await publication.wait_for_subscription()
+
+    def overhear(self, listener: Overhears) -> None:
+        """Tell somebody what is really played."""
+        self._source.listener = listener
 
     def open_gate(self) -> None:
         """The caller hears us from now on; until then speech waits."""
@@ -97,11 +124,27 @@ class VoiceOutput(io.AudioOutput):
         """Barge-in: stop now and report how far the voice had come."""
         if not self._is_open:
             return
-        played_s = max(self._sent_s - self._source.queued_duration, 0.0)
         self._buffer.clear()
-        self._source.clear_queue()
+        played_s = self._sent_s
+        if not self._is_interjecting:  # else the queue holds nothing of this turn
+            played_s = max(played_s - self._source.queued_duration, 0.0)
+            self._source.clear_queue()
         heard = min(played_s / self._captured_s, 1.0) if self._captured_s else 0.0
         self._finish(played_s, interrupted=True, transcript=cut_text(self._text, heard))
+
+    def interject(self, pcm: bytes, on_end: Callable[[], None]) -> None:
+        """
+        Say what is no turn of the model's, once nothing of it waits to be said.
+
+        Nobody is told of a playback: it starts no clock, and no transcript has it.
+        """
+        self._interjection = Interjection(pcm, on_end)
+        self._more.set()
+
+    def drop_interjection(self) -> bool:
+        """Forget one that has not begun; whether one is being said, and goes on to its end."""
+        self._interjection = None
+        return self._is_interjecting
 
     def pause(self) -> None:
         super().pause()
@@ -124,13 +167,17 @@ class VoiceOutput(io.AudioOutput):
                 if self._is_open and self._is_complete and not self._buffer:
                     await self._play_out()
                     continue
+                if self._interjection and not self._paused:
+                    await self._interject()
+                    continue
                 self._more.clear()
                 await self._more.wait()
                 continue
             await self._send_chunk()
 
     def _has_chunk(self) -> bool:
-        return len(self._buffer) >= _CHUNK_BYTES or (self._is_complete and bool(self._buffer))
+        enough = _CHUNK_BYTES if self._sent_s else _FIRST_BYTES
+        return len(self._buffer) >= enough or (self._is_complete and bool(self._buffer))
 
     async def _send_chunk(self) -> None:
         data = bytes(self._buffer[:_CHUNK_BYTES])
@@ -141,9 +188,29 @@ class VoiceOutput(io.AudioOutput):
         await self._source.capture_frame(rtc.AudioFrame(data, SAMPLE_RATE, 1, samples))
         if is_first and self._is_open:
             self._report_start()
+        await self._keep_pace()
+
+    async def _keep_pace(self) -> None:
         excess_s = self._source.queued_duration - AHEAD_S
         if excess_s > 0:
             await asyncio.sleep(excess_s)
+
+    async def _interject(self) -> None:
+        await asyncio.sleep(self._source.queued_duration)  # the last words before it
+        said, self._interjection = self._interjection, None
+        if said is None or self._has_chunk():
+            self._interjection = said  # dropped, or the model has more to say first
+            return
+        self._is_interjecting = True
+        for start in range(0, len(said.pcm), _CHUNK_BYTES):
+            if not self._gate.is_set():
+                break
+            data = said.pcm[start : start + _CHUNK_BYTES]
+            await self._source.capture_frame(rtc.AudioFrame(data, SAMPLE_RATE, 1, len(data) // 2))
+            await self._keep_pace()
+        await asyncio.sleep(self._source.queued_duration)
+        self._is_interjecting = False
+        said.on_end()
 
     def _report_start(self) -> None:
         self.on_playback_started(created_at=self._clock.now().timestamp())

@@ -17,8 +17,10 @@ from agent.charging_client import ChargingClient
 from agent.journal import Journal
 from agent.last_rites import close_the_dead
 from agent.memory import limit_arenas
+from agent.recording.delivery import Delivery, delivery_client, shelf_in
 from agent.settings import AgentSettings
 from agent.supervisor import Supervisor
+from agent.tools.mcp.opening import load_sdk
 from shared.clock import SystemClock
 from shared.log import get_logger
 
@@ -31,6 +33,7 @@ def run_worker(settings: AgentSettings) -> int:
     logging.getLogger("livekit").setLevel(logging.ERROR)
     logging.getLogger("livekit.agents").setLevel(logging.WARNING)
     limit_arenas()
+    load_sdk(settings.agent_mcp_servers)
     journal = Journal.create(
         settings.agent_journal_dir,
         worker_id=f"w-{uuid.uuid4().hex}",
@@ -61,8 +64,10 @@ async def _charge(settings: AgentSettings, journal: Journal) -> None:
     folder = Path(settings.agent_journal_dir)
     async with (
         ChargingClient(settings.control_plane_url, settings.internal_token) as client,
+        delivery_client(settings.control_plane_url, settings.internal_token) as recordings,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(close_the_dead(folder, client))
+        tasks.create_task(Delivery(shelf_in(folder), recordings, clock).run())
         charger = Charger(journal, client, clock, settings.agent_calls_per_process)
         tasks.create_task(charger.run())

@@ -38,3 +38,8 @@ async def features_of(connection: Tx, user_id: UUID) -> Features:
         api_keys=plan.api_keys,
         concurrent_calls=plan.concurrent_calls,
     )
+
+
+async def keeps_memories(connection: Tx, user_id: UUID) -> bool:
+    """Whether the plan has memories that last longer than a call."""
+    return await plans.keeps_memories(connection, user_id)

@@ -23,7 +23,8 @@ from shared.errors import Invalid, Refused
 ANY: Final = "*"
 PRODUCTS: Final = ("call", "speech", "clone")
 PLANS: Final = (ANY, "free", "paid")
-CHANNELS: Final = (ANY, "web", "api")
+CHANNELS: Final = (ANY, "web", "api", "phone")
+PHONE_PREFIX: Final = r"phone:\+[1-9][0-9]{0,6}"  # telephones whose number begins so
 UNITS: Final = ("minute", "character", "token", "second", "operation")
 
 BOOK_LOCK_ID: Final = 7_310_004  # any constant; all publishers must agree on it
@@ -171,7 +172,8 @@ def _faults(rate: Rate) -> list[str]:
     checks = {
         f"product is none of {', '.join(PRODUCTS)}": rate.product in PRODUCTS,
         f"plan is none of {', '.join(PLANS)}": rate.plan in PLANS,
-        f"channel is none of {', '.join(CHANNELS)}": rate.channel in CHANNELS,
+        f"channel is none of {', '.join(CHANNELS)}, phone:+49": rate.channel in CHANNELS
+        or re.fullmatch(PHONE_PREFIX, rate.channel) is not None,
         f"unit is none of {', '.join(UNITS)}": rate.unit in UNITS,
         "model is '*' or a model's exact name": rate.model == ANY
         or re.fullmatch(MODEL_PATTERN, rate.model) is not None,

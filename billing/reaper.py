@@ -16,7 +16,9 @@ SETTLE_PERIOD_S = 10  # how often a healthy agent reports
 STALE_AFTER_S = SETTLE_PERIOD_S + 10.0  # one lost report is not yet silence
 REDISPATCH_AFTER_S = 5.0  # an agent answers within a second; a caller waits no longer than this
 GIVE_UP_AFTER_S = 15.0  # no agent after the second dispatch either
-UNUSED_AFTER_S = 90.0  # the agent itself gives up waiting for the caller after 60 s
+# From the caller's coming to the first second: what must be said, twice if need be, a question and
+# its answer, and the greeting. The agent has a limit for each; this is for one that is stuck.
+OPENING_MAX_S = 150.0
 OUT_OF_GRANT_GRACE_S = 30.0  # an agent out of reach may run to the end of its grant
 UNKNOWN_GRACE_S = 600.0  # then we stop looking, in the caller's favour
 
@@ -62,12 +64,12 @@ def needs_sighting(call: StaleCall) -> bool:
     return call.answered
 
 
-def judge(call: StaleCall, seen: Sighting = UNSEEN) -> Verdict:
-    """The verdict on one open call."""
+def judge(call: StaleCall, seen: Sighting = UNSEEN, *, join_limit_s: float) -> Verdict:
+    """The verdict on one open call. `join_limit_s`: how long its agent waits for the caller."""
     if not call.answered:
         return _judge_unanswered(call)
     if call.state == "authorized":
-        return _judge_waiting(call, seen)
+        return _judge_waiting(call, seen, join_limit_s)
     return _judge_active(call, seen)
 
 
@@ -79,9 +81,9 @@ def _judge_unanswered(call: StaleCall) -> Verdict:
     return Wait()
 
 
-def _judge_waiting(call: StaleCall, seen: Sighting) -> Verdict:
+def _judge_waiting(call: StaleCall, seen: Sighting, join_limit_s: float) -> Verdict:
     """An agent took it and the clock has not begun: nothing is billed either way."""
-    if call.age_s >= UNUSED_AFTER_S:
+    if call.age_s >= join_limit_s + OPENING_MAX_S:
         return Close(EndReason.CALLER_NEVER_JOINED)
     agent_is_gone = seen.agent is Evidence.ABSENT and call.silent_s >= STALE_AFTER_S
     return Close(EndReason.AGENT_LOST) if agent_is_gone else Wait()

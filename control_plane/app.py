@@ -34,15 +34,20 @@ from control_plane.key_ring import open_key_ring
 from control_plane.limits.opening import open_limits
 from control_plane.listening import keep_listening
 from control_plane.livekit_gateway import LiveKitGateway
+from control_plane.memories.desk import open_memories
 from control_plane.objects.opening import open_objects
 from control_plane.openapi import WebApplication
 from control_plane.routes import (
     agent_calls,
+    analyze,
     api_keys,
     auto_topup,
     balances,
     billing_usage,
+    call_settings,
+    call_tools,
     calls,
+    characters,
     checkout,
     clone_voice,
     consents,
@@ -57,21 +62,29 @@ from control_plane.routes import (
     invoices,
     limits,
     livekit_webhook,
+    memories,
     operator_accounts,
     operator_actions,
+    operator_ages,
     operator_dead_letters,
+    operator_reports,
     operators,
     packages,
     payments,
+    phone_desk,
+    phone_numbers,
     plans,
     portal,
     prices,
+    recordings,
+    safety,
     stripe_webhook,
     subscription,
     usage_events,
     voices,
 )
 from control_plane.routes.audio_links import audio_links_router
+from control_plane.routes.help_page import help_router
 from control_plane.routes.page import page_router
 from control_plane.routes.programs import program_routers
 from control_plane.routes.receipts import receipts_router
@@ -138,12 +151,12 @@ def build_app(settings: WebSettings, *, clock: Clock) -> FastAPI:
     )
     app.add_middleware(RequestBoundary, clock=clock)
     register_error_handlers(app)
-    for router in _routers(settings):
+    for router in _routers(settings, clock):
         app.include_router(router)
     return app
 
 
-def _routers(settings: WebSettings) -> Iterator[APIRouter]:
+def _routers(settings: WebSettings, clock: Clock) -> Iterator[APIRouter]:
     """All routes; the busiest first, because they are tried in this order."""
     for module in (agent_calls, calls, balances, voices, usage_events, prices, api_keys):
         yield module.router
@@ -152,6 +165,8 @@ def _routers(settings: WebSettings) -> Iterator[APIRouter]:
     yield from program_routers()
     yield consents.router
     yield clone_voice.router
+    for module in (memories, call_settings, call_tools, analyze):
+        yield module.router
     yield receipts_router(ReceiptKeys.of(settings))
     if settings.objects_bucket is None:
         yield audio_links_router(settings)
@@ -163,11 +178,18 @@ def _routers(settings: WebSettings) -> Iterator[APIRouter]:
     yield payments.router
     for module in (plans, subscription, portal, invoices):
         yield module.router
-    for module in (daily_credits, limits):
+    for module in (daily_credits, limits, characters, safety):
         yield module.router
+    yield help_router(clock)
     yield operators.router
     for module in (operator_accounts, operator_actions, operator_dead_letters, daily_stats):
         yield module.router
+    yield operator_ages.router
+    yield operator_reports.router
+    for module in (phone_numbers, phone_desk):
+        yield module.router
+    yield recordings.router
+    yield recordings.internal_router
     yield health.router
     if settings.local_dev:
         yield dev_session.router
@@ -176,6 +198,7 @@ def _routers(settings: WebSettings) -> Iterator[APIRouter]:
         livekit_url=settings.browser_url,
         local=settings.local_dev,
         sells=settings.stripe_secret_key is not None,
+        phone=settings.offers_phone,
     )
 
 
@@ -191,8 +214,7 @@ async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Se
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S))
-        listening = asyncio.create_task(keep_listening(pool))
-        stack.callback(listening.cancel)
+        stack.callback(asyncio.create_task(keep_listening(pool)).cancel)
         key_ring = await stack.enter_async_context(
             open_key_ring(pool, clock, hmac_secret=settings.api_key_hmac_secret)
         )
@@ -248,6 +270,7 @@ async def open_services(settings: WebSettings, clock: Clock) -> AsyncIterator[Se
             speakers=Recent(clock, believed_s=settings.cache_believed_s),
             recognition=recognition,
             uploads=UploadGate(),
+            memories=await stack.enter_async_context(open_memories(pool, settings)),
             till=till,
         )
 

@@ -35,6 +35,7 @@ from control_plane.v1_errors import is_for_programs
 from shared import metrics
 from shared.clock import Clock
 from shared.log import get_logger
+from shared.recording_protocol import RECORDING_BYTES_MAX, RECORDINGS_PATH
 
 log = get_logger(__name__)
 
@@ -44,6 +45,7 @@ INTERNAL_BYTES_MAX: Final = 2 * 1024 * 1024  # a report of 10,000 calls has 1 MB
 UPLOAD_BYTES_MAX: Final = 5 * 1024 * 1024  # a recording of 4.5 MiB in its form
 LONG_TEXT_BYTES_MAX: Final = 2 * 1024 * 1024  # 100,000 characters, each written as an escape
 BODY_LIMITS: Final = {
+    f"/internal/v1{RECORDINGS_PATH}/": RECORDING_BYTES_MAX,  # before the shorter prefix
     "/internal/": INTERNAL_BYTES_MAX,
     "/webhooks/": WEBHOOK_BYTES_MAX,
     "/api/webhooks/": WEBHOOK_BYTES_MAX,

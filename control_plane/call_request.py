@@ -15,7 +15,7 @@ OUTPUT_TOKENS_MAX: Final = 32_000  # no realtime model answers longer
 TEMPERATURE_MAX: Final = 1.2
 KNOWN_MODELS: Final = frozenset({"grok-voice-think-fast-1.0", "grok-voice-think-fast-2.0"})
 
-# Upstream's scenes. Their text is the client's; the server only knows which ids exist.
+# Upstream's scenes. Their text is the client's, or else the service's: `characters/texts.py`.
 SceneId = Literal[
     "bartender-after-closing",
     "forbidden-colleague",
@@ -33,6 +33,9 @@ def _known_language(code: str) -> str:
     return code
 
 
+CallLanguage = Annotated[str, AfterValidator(_known_language)]
+
+
 class _Body(BaseModel):
     """Nothing is converted (`"1"` is no number); unknown keys are ignored, as upstream does."""
 
@@ -47,11 +50,11 @@ class SessionConfig(_Body):
 
 
 class CallRequest(_Body):
-    """POST /api/call-token. `memory` is accepted and silently false until memories exist."""
+    """POST /api/call-token. `memory` None: what the account has set; see `memories/choosing.py`."""
 
     instructions: Annotated[str, Field(max_length=INSTRUCTIONS_CHARS_MAX)]
-    language: Annotated[str, AfterValidator(_known_language)] = DEFAULT_LANGUAGE
-    memory: bool = False
+    language: CallLanguage = DEFAULT_LANGUAGE
+    memory: bool | None = None
     scene_instructions: Annotated[str, Field(max_length=SCENE_CHARS_MAX)] | None = None
     selected_preset_id: UUID | None
     selected_scene_id: SceneId | None = None

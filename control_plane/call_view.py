@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from billing.money import to_credits
+from control_plane.store.after_calls import Headline
 from control_plane.store.call_history import PastCall
 from shared.end_reasons import ENDINGS, EndReason, FaultOwner
 
@@ -32,6 +33,8 @@ class CallView(BaseModel):
     voice: str
     language: str
     free_call: bool
+    title: str | None = None
+    highlights: list[str] = []
 
 
 class Line(BaseModel):
@@ -51,7 +54,7 @@ class Pause(BaseModel):
     cause: str
 
 
-def view_of(call: PastCall) -> CallView:
+def view_of(call: PastCall, headline: Headline | None = None) -> CallView:
     """The row in upstream's words."""
     ending = ENDINGS[EndReason(call.end_reason)] if call.end_reason else None
     return CallView(
@@ -71,6 +74,8 @@ def view_of(call: PastCall) -> CallView:
         voice=call.voice,
         language=call.language,
         free_call=call.free_call,
+        title=headline.title if headline else None,
+        highlights=headline.highlights if headline else [],
     )
 
 

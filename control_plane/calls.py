@@ -17,10 +17,14 @@ from billing.errors import AccountFrozen
 from billing.features import Features, features_of
 from billing.store.calls import open_calls_of
 from control_plane.call_request import CallRequest, model_for
-from control_plane.errors import CallInProgress, CharacterNotFound, PaidOnly, VoiceNotFound
+from control_plane.characters import texts
+from control_plane.characters.casting import Cast, cast_call
+from control_plane.errors import CallInProgress, VoiceNotFound
 from control_plane.greetings import greeting_in
 from control_plane.http_errors import parse_json
 from control_plane.livekit_gateway import TOKEN_TTL_S, LiveKitGateway
+from control_plane.memories.choosing import freeze_memory
+from control_plane.safety import ages
 from control_plane.services import Services
 from control_plane.settings import WebSettings
 from control_plane.store import accounts, call_configs, voices
@@ -47,6 +51,7 @@ class PlacedCall:
     expires_at: datetime
     price_microcredits_per_minute: int
     max_seconds: int
+    disclosure: str  # that this is an AI, in the call's language
 
 
 async def place_call(services: Services, user_id: UserId, body: bytes) -> PlacedCall:
@@ -54,14 +59,15 @@ async def place_call(services: Services, user_id: UserId, body: bytes) -> Placed
     The whole of POST /api/call-token behind the session check.
 
     Raises, in upstream's order: InsufficientCredits, FreeLimitReached, Invalid, VoiceNotFound,
-    CharacterNotFound, PaidOnly; then CallInProgress, NoCapacity and Unavailable. Nothing is left
-    behind by any of them.
+    CharacterNotFound, PaidOnly; then AgeNeeded, AdultsOnly, CallInProgress, NoCapacity and
+    Unavailable. Nothing is left behind by any of them.
     """
     call_id = new_call_id()
     async with transaction(services.pool) as tx:
-        held = await _authorize(
+        authorized = await _authorize(
             tx, call_id=call_id, user_id=user_id, body=body, settings=services.settings
         )
+    held = authorized.authorization
     await _make_room(services, call_id, superseded=held.superseded)
     return PlacedCall(
         call_id=call_id,
@@ -69,12 +75,35 @@ async def place_call(services: Services, user_id: UserId, body: bytes) -> Placed
         expires_at=services.clock.now() + timedelta(seconds=TOKEN_TTL_S),
         price_microcredits_per_minute=held.price_microcredits_per_minute,
         max_seconds=held.max_seconds,
+        disclosure=authorized.disclosure,
     )
 
 
-async def _authorize(
-    tx: Tx, *, call_id: CallId, user_id: UserId, body: bytes, settings: WebSettings
+@dataclass(frozen=True, slots=True)
+class _Held:
+    authorization: Authorization
+    disclosure: str
+
+
+async def authorize_call(
+    tx: Tx, *, call_id: CallId, user_id: UserId, body: bytes, settings: WebSettings, channel: str
 ) -> Authorization:
+    """The rows of a call that came in by another door than the page; raises as `place_call`."""
+    authorized = await _authorize(
+        tx, call_id=call_id, user_id=user_id, body=body, settings=settings, channel=channel
+    )
+    return authorized.authorization
+
+
+async def _authorize(
+    tx: Tx,
+    *,
+    call_id: CallId,
+    user_id: UserId,
+    body: bytes,
+    settings: WebSettings,
+    channel: str = "web",
+) -> "_Held":
     """The checks in upstream's order, then the rows of the call, all or nothing."""
     if await accounts.is_frozen(tx, user_id):
         raise AccountFrozen
@@ -83,19 +112,41 @@ async def _authorize(
     voice = await voices.find_call_voice(tx, name=request.session_config.voice, owner=user_id)
     if voice is None:
         raise VoiceNotFound
-    if request.selected_preset_id is not None:
-        raise CharacterNotFound
     features = await features_of(tx, user_id)
-    if request.scene and not features.scenes:
-        raise PaidOnly("Scenes require a paid account")
+    age = await ages.age_of(tx, user_id)
+    cast = await cast_call(tx, request, user_id=user_id, features=features, age=age)
+    age.may_call(settings)
     model = model_for(request.session_config.model, default=settings.call_default_model)
     held = await _hold(
-        tx, call_id=call_id, user_id=user_id, model=model, settings=settings, features=features
+        tx,
+        call_id=call_id,
+        user_id=user_id,
+        model=model,
+        settings=settings,
+        features=features,
+        channel=channel,
     )
     await admit(tx)
-    frozen = _freeze(call_id, request, voice=voice, model=model, free_call=held.free_call)
+    frozen = _freeze(
+        call_id,
+        request,
+        cast,
+        voice=voice,
+        model=model,
+        free_call=held.free_call,
+        disclosure=await texts.disclosure_in(tx, request.language),
+        referral=await texts.referral_in(tx, request.language, country=settings.safety_country),
+        minors_mode=age.is_minor,
+    )
     await call_configs.insert(tx, frozen)
-    return held
+    await freeze_memory(
+        tx,
+        call_id=call_id,
+        user_id=user_id,
+        asked=request.memory if age.may_remember(settings) else False,
+        character_id=frozen.character_id,
+    )
+    return _Held(held, frozen.disclosure)
 
 
 async def _hold(
@@ -106,6 +157,7 @@ async def _hold(
     model: str,
     settings: WebSettings,
     features: Features,
+    channel: str,
 ) -> Authorization:
     try:
         return await charging.authorize(
@@ -115,6 +167,7 @@ async def _hold(
             settings=settings,
             concurrent_max=features.concurrent_calls,
             model=model,
+            channel=channel,
         )
     except ActiveCall as refused:
         live = await open_calls_of(tx, user_id)
@@ -122,11 +175,17 @@ async def _hold(
 
 
 def _freeze(
-    call_id: CallId, request: CallRequest, *, voice: Voice, model: str, free_call: bool
+    call_id: CallId,
+    request: CallRequest,
+    cast: Cast,
+    *,
+    voice: Voice,
+    model: str,
+    free_call: bool,
+    disclosure: str,
+    referral: str,
+    minors_mode: bool,
 ) -> FrozenCall:
-    instructions = request.instructions
-    if request.scene:
-        instructions += f"\n\nScene instructions:\n{request.scene}"
     wanted = request.session_config
     return FrozenCall(
         call_id=call_id,
@@ -136,12 +195,20 @@ def _freeze(
         voice_id=voice.id,
         voice=voice.name,
         language=request.language,
-        instructions=instructions,
-        greeting=greeting_in(request.language),
+        instructions=cast.instructions,
+        greeting=greeting_in(request.language, name=cast.character_name),
         temperature=wanted.temperature,
         max_output_tokens=wanted.max_output_tokens,
-        instructions_locked=False,  # until there are public characters
+        instructions_locked=cast.is_locked,
         free_call=free_call,
+        character_id=cast.character_id,
+        character_name=cast.character_name,
+        prompt_version=cast.prompt_version,
+        scene_id=cast.scene_id,
+        scene_modified=cast.scene_modified,
+        disclosure=disclosure,
+        referral=referral,
+        minors_mode=minors_mode,
     )
 
 
@@ -175,13 +242,19 @@ async def _give_back(services: Services, call_id: CallId) -> None:
 
 
 async def end_call_room(
-    livekit: LiveKitGateway, call_id: UUID, *, after_s: float = 0, notice: Notice | None = None
+    livekit: LiveKitGateway,
+    call_id: UUID,
+    *,
+    after_s: float = 0,
+    notice: Notice | None = None,
+    room_name: str | None = None,  # of a call that came in by another door than the page
 ) -> None:
     """Best effort: tell who is still in the room of an ended call, wait, send everybody away."""
+    name = room_name or room_name_of(call_id)
     try:
         if notice:
-            await livekit.send_notice(room_name_of(call_id), notice)
+            await livekit.send_notice(name, notice)
         await asyncio.sleep(after_s)
-        await livekit.delete_room(room_name_of(call_id))
+        await livekit.delete_room(name)
     except Unavailable:  # the jobs compare rooms and calls, and find it
         log.warning("room_not_deleted", call_id=str(call_id))

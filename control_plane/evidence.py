@@ -17,7 +17,7 @@ async def look_into(rooms: Rooms, room_name: str) -> Sighting:
         log.warning("evidence_unknown", dependency="livekit")
         return UNSEEN
     return Sighting(
-        caller=_evidence(any(p.identity == CALLER_IDENTITY for p in present)),
+        caller=_evidence(any(p.identity == CALLER_IDENTITY or p.is_phone for p in present)),
         agent=_evidence(any(p.is_agent for p in present)),
     )
 

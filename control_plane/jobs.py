@@ -13,6 +13,8 @@ from billing.invariants import LISTED_MAX
 from billing.store import health
 from billing.store.health import Violation
 from billing.stripe_settings import StripeSettings
+from control_plane.after_calls.opening import AfterCallWorkSettings, open_after_calls
+from control_plane.after_calls.retention import TextRetention
 from control_plane.cloning.withdrawal import retire_expired
 from control_plane.daily_stats import StatsSettings
 from control_plane.idempotency import purge_answers
@@ -23,10 +25,12 @@ from control_plane.mail.outbox import Outbox
 from control_plane.mail.settings import MailSettings
 from control_plane.objects.opening import open_objects
 from control_plane.objects.settings import ObjectSettings
+from control_plane.phone.lonely import LonelyLines
 from control_plane.reaper import Reaper
 from control_plane.reconcile import reconcile
 from control_plane.schedule import Chore, run_as_leader
 from control_plane.sentry import configure_sentry
+from control_plane.settings import CallJoinSettings
 from control_plane.speech.retention import Retention
 from control_plane.speech.settings import RetentionSettings
 from control_plane.speech_jobs.opening import SpeechWorkSettings, open_speech_worker
@@ -54,11 +58,15 @@ REPORT_PERIOD_S = 300.0  # of looking whether a day is over; each is sent once
 UPKEEP_PERIOD_S = 3_600.0
 RETENTION_PERIOD_S = 30.0  # of batches of old audio; there may be many
 PURGE_PERIOD_S = 300.0  # of answers kept for idempotency keys
+TEXTS_PERIOD_S = 30.0  # of batches of what was said in calls
+LINES_PERIOD_S = 10.0  # a caller hears silence for up to twice as long
 CLONES_PERIOD_S = 60.0  # recordings go this much later than promised, at most
 
 
 class JobsSettings(
+    AfterCallWorkSettings,
     SpeechWorkSettings,
+    CallJoinSettings,
     PostgresSettings,
     LiveKitSettings,
     SentrySettings,
@@ -76,7 +84,7 @@ async def run(settings: JobsSettings) -> None:
     """Run until cancelled."""
     pool = await _pool_when_there(settings)
     gateway = LiveKitGateway(settings)
-    reaper = Reaper(pool, gateway)
+    reaper = Reaper(pool, gateway, settings.call_join_limit_s)
     inbox = LiveKitInbox(pool, reaper)
     objects = open_objects(settings)
     retention = Retention(pool, objects, settings)
@@ -93,18 +101,22 @@ async def run(settings: JobsSettings) -> None:
         Chore("partitions", UPKEEP_PERIOD_S, lambda: _ensure_partitions(pool)),
         Chore("purge", UPKEEP_PERIOD_S, inbox.purge),
         Chore("retention", RETENTION_PERIOD_S, retention.round),
+        Chore("call_texts", TEXTS_PERIOD_S, TextRetention(pool, settings).round),
         Chore("purge_answers", PURGE_PERIOD_S, lambda: purge_answers(pool)),
         Chore("retire_clones", CLONES_PERIOD_S, lambda: retire_expired(pool, objects)),
+        Chore("phone_lines", LINES_PERIOD_S, LonelyLines(pool, gateway).round),
     ]
     chores += _telling(settings, pool)
     try:
         dsn = settings.database_url.get_secret_value()
         async with (
+            open_after_calls(settings, pool=pool) as after_calls,
             open_speech_worker(settings, pool=pool, clock=SystemClock()) as speech_jobs,
             open_till_work(settings, pool=pool, rooms=gateway, clock=SystemClock()) as till_work,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(speech_jobs.run())  # by every process, not by the leader alone
+            tasks.create_task(after_calls.run())  # by every process, too
             tasks.create_task(till_work.run())  # by every process, too
             tasks.create_task(run_as_leader(dsn, [*chores, *till_work.chores], SystemClock()))
     finally:

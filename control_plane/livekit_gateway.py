@@ -165,4 +165,5 @@ def _unavailable() -> Unavailable:
 
 def _participant(info: api.ParticipantInfo) -> Participant:
     is_agent = info.kind == api.ParticipantInfo.Kind.AGENT
-    return Participant(identity=info.identity, sid=info.sid, is_agent=is_agent)
+    is_phone = info.kind == api.ParticipantInfo.Kind.SIP
+    return Participant(identity=info.identity, sid=info.sid, is_agent=is_agent, is_phone=is_phone)

@@ -11,7 +11,6 @@ from billing.store import stale
 from control_plane.reaper import Reaper
 from control_plane.store import inbox
 from shared.db import Pool, transaction
-from shared.ids import call_id_of_room
 
 SOURCE = "livekit"
 BATCH_MAX = 200  # events in one round
@@ -34,11 +33,8 @@ class LiveKitInbox:
         return len(events)
 
     async def _look(self, room_name: str) -> None:
-        call_id = call_id_of_room(room_name)
-        if call_id is None:
-            return
         async with transaction(self.pool) as tx:
-            call = await stale.open_call(tx, call_id)
+            call = await stale.open_call_in(tx, room_name)
         if call:
             await self.reaper.consider(call)
 

@@ -50,6 +50,11 @@ def find_page_file(folder: Path, name: str) -> PageFile | None:
         return None
 
 
+def is_known(etag: str, if_none_match: str) -> bool:
+    """Whether the browser has it already, by its header."""
+    return etag in {tag.strip() for tag in if_none_match.split(",")}
+
+
 @lru_cache(maxsize=PREPARED_FILES_MAX)
 def _prepare(path: Path, _changed_ns: int, _size: int, media_type: str) -> PageFile:
     """Hashed and packed once for each state of the file; 1.4 MB of livekit-client shrink to 0.3."""

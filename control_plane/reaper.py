@@ -41,8 +41,11 @@ ROUND_MAX = 500  # calls looked at in one round; the most silent come first
 
 @dataclass(frozen=True, slots=True)
 class Reaper:
+    """`join_limit_s`: how long agents wait for a caller, CALL_JOIN_LIMIT_S."""
+
     pool: Pool
     rooms: Rooms
+    join_limit_s: float
 
     async def round(self) -> int:
         """Judge every call without a recent sign of life; returns how many were closed."""
@@ -59,7 +62,7 @@ class Reaper:
     async def consider(self, call: StaleCall) -> bool:
         """Look, judge, act on one call. True when it was closed."""
         seen = await look_into(self.rooms, call.room_name) if needs_sighting(call) else UNSEEN
-        verdict = judge(call, seen)
+        verdict = judge(call, seen, join_limit_s=self.join_limit_s)
         if isinstance(verdict, Redispatch):
             await self._redispatch(call)
         if isinstance(verdict, Close):

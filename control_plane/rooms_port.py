@@ -14,6 +14,7 @@ class Participant:
     identity: str
     sid: str
     is_agent: bool
+    is_phone: bool = False
 
 
 class Rooms(Protocol):

@@ -18,6 +18,7 @@ from control_plane.key_ring import KeyRing
 from control_plane.limits.occupancy import Occupancy
 from control_plane.limits.ratelimit import RateLimiter
 from control_plane.livekit_gateway import LiveKitGateway
+from control_plane.memories.desk import MemoryDesk
 from control_plane.objects.port import ObjectStore
 from control_plane.settings import WebSettings
 from control_plane.settler import Settler
@@ -55,6 +56,7 @@ class Services:
     speakers: Recent[tuple[UserId, str], Speaker]  # of everybody's voices, by the id as sent
     recognition: Recognition
     uploads: UploadGate
+    memories: MemoryDesk
     till: Till | None  # without a key nothing is sold: see `till_of`
 
 

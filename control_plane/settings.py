@@ -8,12 +8,17 @@ from pydantic_settings import SettingsConfigDict
 from billing.receipt_keys import ReceiptKeySettings
 from billing.settings import ChargingSettings
 from billing.stripe_settings import StripeSettings
+from control_plane.after_calls.settings import AfterCallSettings
 from control_plane.audio.settings import AudioSettings
 from control_plane.cloning.settings import CloningSettings
 from control_plane.daily_stats import StatsSettings
 from control_plane.limits.settings import LimitSettings
+from control_plane.memories.settings import MemorySettings
 from control_plane.objects.settings import ObjectSettings
 from control_plane.openai_settings import OpenAiSettings
+from control_plane.phone.settings import PhoneSettings
+from control_plane.recordings.settings import RecordingSettings
+from control_plane.safety.settings import SafetySettings
 from control_plane.speech.settings import CacheSettings, RetentionSettings, TextSettings
 from control_plane.speech_jobs.settings import SpeechJobSettings
 from control_plane.telegram_report import TelegramSettings
@@ -25,6 +30,7 @@ from shared.settings import (
     RedisSettings,
     SentrySettings,
 )
+from shared.tool_protocol import TOOL_NAMES
 
 
 class SessionSettings(EnvironmentSettings):
@@ -63,13 +69,57 @@ class ApiKeySettings(EnvironmentSettings):
     api_key_hmac_secret: SecretStr | None = Field(default=None, min_length=32)
 
 
-class CallSettings(EnvironmentSettings):
+class CallJoinSettings(EnvironmentSettings):
+    """What the agent is told, and what whoever closes unused calls has to know, too."""
+
+    call_join_limit_s: int = Field(default=60, ge=5, le=600)  # the caller must join within
+
+
+class CallSettings(CallJoinSettings):
     """How a call is run, frozen into what its agent is told."""
 
     call_default_model: str = Field(default="grok-voice-think-fast-1.0", min_length=1)
     call_silence_limit_s: int = Field(default=45, ge=5, le=600)  # mutual silence, then hang up
-    call_join_limit_s: int = Field(default=60, ge=5, le=600)  # the caller must join within
     call_rejoin_limit_s: int = Field(default=20, ge=1, le=120)  # a lost caller may come back within
+    # After so long the agent suggests a break, and again after the same time; unset: never.
+    call_break_reminder_s: int | None = Field(default=3_600, ge=1, le=86_400)
+    # Two capitals: whose line for people in a crisis is named; unset: the emergency number.
+    safety_country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
+
+
+class CallToolSettings(EnvironmentSettings):
+    """What the agent can do in a call besides talking, and which pages it may send a link to."""
+
+    # With commas; remembering is offered where the call may remember.
+    call_tools: str = ",".join(TOOL_NAMES)
+    # name=address pairs with commas; the agent knows the names, and sends no other address.
+    call_links: str = ""
+
+    @property
+    def tool_names(self) -> list[str]:
+        return [name.strip() for name in self.call_tools.split(",") if name.strip()]
+
+    @property
+    def links(self) -> dict[str, str]:
+        pairs = [pair.partition("=") for pair in self.call_links.split(",") if pair.strip()]
+        return {name.strip(): address.strip() for name, _, address in pairs}
+
+    @field_validator("call_tools")
+    @classmethod
+    def _are_tools(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            if name not in TOOL_NAMES:
+                raise ValueError(f"must be of {', '.join(TOOL_NAMES)}, with commas")
+        return value
+
+    @field_validator("call_links")
+    @classmethod
+    def _are_web_addresses(cls, value: str) -> str:
+        for pair in filter(str.strip, value.split(",")):
+            name, _, address = pair.partition("=")
+            if not name.strip() or not address.strip().startswith(("https://", "http://", "/")):
+                raise ValueError("must be name=https://... or name=/path pairs with commas")
+        return value
 
 
 class SpeechProviderSettings(EnvironmentSettings):
@@ -119,11 +169,17 @@ class WebSettings(
     RetentionSettings,
     CacheSettings,
     TextSettings,
+    MemorySettings,
+    RecordingSettings,
+    AfterCallSettings,
+    CallToolSettings,
     SpeechJobSettings,
     OpenAiSettings,
     StatsSettings,
     TelegramSettings,
     StripeSettings,
+    PhoneSettings,
+    SafetySettings,
 ):
     """What the web process composes."""
 

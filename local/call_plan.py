@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.microphone import recorded, spoken
+from local.telephone import by_telephone
 
 ANSWER_WAIT_S = 20  # a caller who hears nothing for longer hangs up
 DEFAULT_SECONDS = 20
@@ -20,6 +21,11 @@ class Line:
     @classmethod
     def of(cls, words: str, *, barge_in: bool = False) -> "Line":
         return cls(words, spoken(words), barge_in)
+
+    @classmethod
+    def by_telephone(cls, words: str, *, barge_in: bool = False) -> "Line":
+        """As `of`, through a telephone line."""
+        return cls(words, by_telephone(spoken(words)), barge_in)
 
     @classmethod
     def of_file(cls, path: Path) -> "Line":

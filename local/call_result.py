@@ -42,7 +42,8 @@ class CallResult:
     refused_words: str | None = None
     token_s: float | None = None  # from the click to the token
     joined_s: float | None = None  # from the click to the joined room
-    first_audio_s: float | None = None  # from the click to the agent's first sound
+    first_sound_s: float | None = None  # from the click to the disclosure, which nobody pays for
+    first_audio_s: float | None = None  # from the click to the agent's first sound after that
     talked_s: float = 0  # the stopwatch: first sound heard until the connection ended
     heard_agent_s: float = 0  # seconds of agent speech heard
     ended_by: str = ""  # "caller", "agent" (or server), "nobody_answered", "refused"

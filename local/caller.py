@@ -21,7 +21,13 @@ from local.conversation import Conversation
 from local.ear import Ear
 from local.hearing import Hearing
 from local.microphone import Microphone
-from shared.call_protocol import TOPIC_METER, TOPIC_NOTICE, MeterMessage, Notice
+from shared.call_protocol import (
+    TOPIC_METER,
+    TOPIC_NOTICE,
+    TRACK_DISCLOSURE,
+    MeterMessage,
+    Notice,
+)
 from shared.clock import Clock, SystemClock
 
 TRANSCRIPTION_TOPIC = "lk.transcription"
@@ -137,6 +143,8 @@ class _Call:
         self._clock = clock
         self._hearing = Hearing()
         self._ear = Ear(self._hearing, clock=clock)
+        self.disclosure = Hearing()
+        self._ear_for_disclosure = Ear(self.disclosure, clock=clock)
         self.room = rtc.Room()
         self._over = asyncio.Event()
         self._over_at_s: float | None = None
@@ -210,22 +218,28 @@ class _Call:
         if self.room.isconnected():
             await self.room.disconnect()
         await self._ear.close()
+        await self._ear_for_disclosure.close()
         for reader in tuple(self._readers):
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
     def _conclude(self, clicked_s: float) -> None:
         first_s = self._hearing.first_s
+        sounds_s = [s for s in (self.disclosure.first_s, first_s) if s is not None]
+        self._result.first_sound_s = min(sounds_s) - clicked_s if sounds_s else None
         self._result.heard_agent_s = self._hearing.total_s
         if first_s is not None and self._over_at_s is not None:
             self._result.first_audio_s = first_s - clicked_s
             self._result.talked_s = self._over_at_s - first_s
 
     def _on_track(
-        self, track: rtc.Track, _publication: rtc.TrackPublication, _who: rtc.RemoteParticipant
+        self, track: rtc.Track, publication: rtc.TrackPublication, _who: rtc.RemoteParticipant
     ) -> None:
-        if track.kind == rtc.TrackKind.KIND_AUDIO:
-            self._ear.listen(track)
+        if track.kind != rtc.TrackKind.KIND_AUDIO:
+            return
+        # The stopwatch runs for the voice that is paid for, not for the sentence before it.
+        is_disclosure = publication.name == TRACK_DISCLOSURE
+        (self._ear_for_disclosure if is_disclosure else self._ear).listen(track)
 
     def _on_disconnected(self, _reason: Any) -> None:
         if self._over_at_s is None:

@@ -22,6 +22,8 @@ DROPPED = frozenset(
     "GEMINI_BASE_URL REPLICATE_BASE_URL MISTRAL_BASE_URL LOCAL_VOICE_URL "
     "RECOGNITION_BASE_URL RECOGNITION_API_KEY RECOGNITION_MODEL "
     "TEXT_BASE_URL TEXT_API_KEY TEXT_MODEL "
+    "EMBEDDING_BASE_URL EMBEDDING_API_KEY EMBEDDING_MODEL "
+    "MODERATION_BASE_URL MODERATION_API_KEY MODERATION_MODEL "
     "LIVEKIT_DEV_MODE LIVEKIT_OBSERVABILITY_URL LIVEKIT_INFERENCE_URL LIVEKIT_REMOTE_EOT_URL "
     "LIVEKIT_AGENT_NAME LIVEKIT_AGENT_NAME_OVERRIDE LIVEKIT_KEYS LIVEKIT_CONFIG LIVEKIT_PUBLIC_URL "
     "TELEGRAM_BOT_TOKEN TELEGRAM_CHAT_ID TELEGRAM_BASE_URL MAIL_CA_FILE CRON_SECRET "
@@ -36,7 +38,9 @@ PROVIDERS = (
     "OPENAI_API_KEY OPENAI_BASE_URL XAI_API_KEY XAI_BASE_URL OPENAI_SPEECH_BASE_URL GEMINI_API_KEY "
     "GEMINI_BASE_URL REPLICATE_API_TOKEN REPLICATE_BASE_URL MISTRAL_API_KEY MISTRAL_BASE_URL "
     "RECOGNITION_BASE_URL RECOGNITION_API_KEY RECOGNITION_MODEL "
-    "TEXT_BASE_URL TEXT_API_KEY TEXT_MODEL"
+    "TEXT_BASE_URL TEXT_API_KEY TEXT_MODEL "
+    "EMBEDDING_BASE_URL EMBEDDING_API_KEY EMBEDDING_MODEL "
+    "MODERATION_BASE_URL MODERATION_API_KEY MODERATION_MODEL"
 ).split()
 
 # Brought back by LOCAL_REAL_TILL=1.
@@ -100,6 +104,7 @@ def stack_environment(
         "OBJECT_LINK_SECRET": secrets.token_urlsafe(32),
         "RECEIPT_SIGNING_KEYS": receipt_key(layout.data),
         "API_KEY_HMAC_SECRET": api_key_secret(layout.data),
+        "PHONE_PIN_SECRET": phone_pin_secret(layout.data),
     }
     settings = {
         "AGENT_DRAIN_S": "0",  # who presses Ctrl-C does not want to wait for a call to end
@@ -131,6 +136,16 @@ def receipt_key(data: Path) -> str:
 def api_key_secret(data: Path) -> str:
     """Made once a data folder, for its API keys work with this one alone."""
     path = data / "api-key-secret"
+    if not path.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
+def phone_pin_secret(data: Path) -> str:
+    """Made once a data folder, for its PINs are hashed with this one alone."""
+    path = data / "phone-pin-secret"
     if not path.exists():
         data.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

@@ -55,6 +55,11 @@ def livekit_values(ports: Ports, *, api_key: str, control_plane_url: str) -> dic
         "LIVEKIT_LOOPBACK": "true",
         "LIVEKIT_API_KEY": api_key,
         "CONTROL_PLANE_URL": control_plane_url,
+        "LIVEKIT_AUTO_CREATE": "false",
+        "PHONE_NUMBERS": "",
+        "PHONE_ALLOWED_ADDRESSES": "",
+        "PHONE_TRUNK_USER": "",
+        "PHONE_TRUNK_PASSWORD": "",
     }
 
 

@@ -21,6 +21,13 @@ CALL_SECONDS_MAX = 24 * 3600  # longest call anybody may report; an int far from
 TRANSCRIPT_ITEMS_MAX = 200  # items in one transcript report
 TRANSCRIPT_TEXT_MAX = 8_000  # characters of one spoken turn
 
+# In `CallConfig.instructions`, before the scene: that is no secret, and often the caller's own.
+SCENE_MARK = "\n\nScene instructions:\n"
+
+# The audio track of the sentence that this is an AI: heard first, paid for by nobody.
+TRACK_VOICE = "voice"
+TRACK_DISCLOSURE = "disclosure"
+
 # Data topics from our side to the caller's page (JSON bodies below).
 TOPIC_METER = "sexycall.meter"
 TOPIC_NOTICE = "sexycall.notice"
@@ -41,6 +48,10 @@ class StartCall(Message):
 
     worker_id: ShortText
     job_id: ShortText
+
+
+# ask: the caller is to be asked; given: another agent got a yes, which can be taken back.
+RecordingWish = Literal["off", "ask", "given"]
 
 
 class CallConfig(Message):
@@ -65,6 +76,18 @@ class CallConfig(Message):
     silence_limit_s: int  # seconds of mutual silence after which the agent hangs up
     join_limit_s: int  # seconds the agent waits for the caller
     rejoin_limit_s: int  # seconds a lost caller may take to come back
+    character_name: str | None = None
+    disclosure: str | None = None  # said first, before the clock starts; None: said already
+    referral: str | None = None  # where to find help in a crisis
+    break_reminder_s: int | None = None  # billed seconds after which to suggest a break
+    memories: list[str] = []  # of this caller: data to quote, never instructions
+    tools: list[str] = []  # by name; one the agent does not have is not offered
+    links: dict[str, str] = {}  # what `send_link` may send: name to address
+    cap_limited: bool = False  # the limit is the caller's own for the month, not the balance
+    rules: str = ""  # of the service: behind all else, and no change of the caller's reaches them
+    # By phone the caller is whoever of kind SIP is in the room: their identity holds a number.
+    channel: Literal["web", "phone"] = "web"
+    recording: RecordingWish = "off"
 
 
 class CallReport(Message):
@@ -148,12 +171,32 @@ class Gap(Message):
     cause: Literal["caller_away", "media_lost", "provider_away", "agent_replaced"]
 
 
+# "crisis" was noticed by words, "crisis_by_model" by the moderation model; both told the same.
+EventKind = Literal[
+    "disclosed",
+    "crisis",
+    "crisis_by_model",
+    "moderation_away",
+    "break_reminder",
+    "prompt_guarded",
+]
+
+
+class CallEvent(Message):
+    """Something that happened besides the talk. It holds no words of anybody's."""
+
+    index: Annotated[int, Field(ge=0, le=10_000)]
+    kind: EventKind
+    at_s: Annotated[float, Field(ge=0, le=CALL_SECONDS_MAX)]  # seconds since the agent joined
+
+
 class TranscriptReport(Message):
     """POST /internal/v1/calls/{id}/transcript: what was said, and when nothing could be said."""
 
     epoch: Epoch
     items: Annotated[list[TranscriptItem], Field(max_length=TRANSCRIPT_ITEMS_MAX)]
     gaps: Annotated[list[Gap], Field(max_length=TRANSCRIPT_ITEMS_MAX)] = []
+    events: Annotated[list[CallEvent], Field(max_length=TRANSCRIPT_ITEMS_MAX)] = []
 
 
 class WorkerReport(Message):
@@ -180,9 +223,18 @@ class Notice(Message):
         "credit_added",
         "agent_late",
         "agent_lost",
+        "provider_away",
         "goodbye",
         "ended",
         "payment_failed",
+        "crisis",
+        "break_reminder",
+        "link",
+        "recording_question",
+        "recording_on",
+        "recording_off",
     ]
     message: str
     seconds_left: int | None = None
+    url: str | None = None  # of a link
+    choices: list[str] = []  # what to press: yes and no of a question; stop of a recording

@@ -35,6 +35,7 @@ class EndReason(StrEnum):
     PROVIDER_ERROR = "provider_error"
     MEDIA_LOST = "media_lost"
     EVIDENCE_UNKNOWN = "evidence_unknown"
+    MONTHLY_CAP = "monthly_cap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,9 @@ ENDINGS: dict[EndReason, Ending] = {
     EndReason.MEDIA_LOST: Ending(FaultOwner.NETWORK, 16, "The media connection was lost. Sorry."),
     EndReason.EVIDENCE_UNKNOWN: Ending(
         FaultOwner.OPERATOR, 17, "The call was closed without evidence of its end, in your favour."
+    ),
+    EndReason.MONTHLY_CAP: Ending(
+        FaultOwner.CALLER, 18, "You have reached the limit you set for this month."
     ),
 }
 

@@ -59,6 +59,8 @@ def configure_logging(process: str, *, json: bool = True, level: int = logging.I
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for noisy in ("httpx2", "httpcore2", "aiohttp.access", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It writes what tool servers send, addresses and ids of sessions.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 CALL_TOKENS = Counter("call_tokens_total", "Call tokens asked for, by outcome", ["outcome"])
+PHONE_PINS = Counter("phone_pins_total", "PINs entered by phone, by outcome", ["outcome"])
 CALLS_ENDED = Counter("calls_ended_total", "Calls closed, by end reason", ["end_reason"])
 CALLS_REDISPATCHED = Counter("calls_redispatched_total", "Calls whose agent was asked for again")
 SETTLED_SECONDS = Counter("call_seconds_settled_total", "Billed seconds of calls")
@@ -27,6 +28,12 @@ IDEMPOTENT_REQUESTS = Counter(
 GENERATIONS = Counter(
     "generations_total", "Orders for speech that ended: sold, cached, or why not", ["outcome"]
 )
+CALL_EVENTS = Counter(
+    "call_events_total",
+    "What happened in calls besides the talk: disclosed, crisis, ..., by language",
+    ["kind", "language"],
+)
+REPORTS_FILED = Counter("reports_filed_total", "Reports for the review queue", ["category"])
 REQUEST_S = Histogram("http_request_seconds", "Time to answer, in seconds", ["route", "status"])
 
 LEDGER_DRIFT = Gauge(
@@ -63,3 +70,9 @@ SPEECH_ATTEMPT_S = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160),
 )
 SPEECH_JOBS_ENDED = Counter("speech_jobs_ended_total", "Long texts that ended, by how", ["outcome"])
+RECORDINGS = Counter(
+    "recordings_total", "Recordings of calls: kept, repeated, or withdrawn", ["outcome"]
+)
+AFTER_CALLS = Counter(
+    "after_calls_total", "Calls worked on after their end, by how that ended", ["outcome"]
+)

@@ -30,6 +30,7 @@ from tests.builders import ISSUER, Account
 AUDIENCE = "authenticated"
 SECRET = "a shared secret of the tests, long enough"
 API_KEY_SECRET = "the secret that the tests hash API keys with"
+PHONE_PIN_SECRET = "the secret that the tests hash telephone PINs with"
 WORKER_CREDENTIAL = "the credential of the tests' workers"
 OBJECT_LINK_SECRET = "the secret that the tests sign links to audio with"
 OBJECTS_DIR = tempfile.mkdtemp(prefix="sexycall-objects-")
@@ -133,6 +134,7 @@ def web_settings(db_dsn: str, media: Media, **changes: Any) -> WebSettings:
             "session_jwt_audience": AUDIENCE,
             "session_jwt_secret": SECRET,
             "api_key_hmac_secret": API_KEY_SECRET,
+            "phone_pin_secret": PHONE_PIN_SECRET,
             "objects_bucket": None,
             "objects_dir": OBJECTS_DIR,
             "object_link_secret": OBJECT_LINK_SECRET,

@@ -53,6 +53,8 @@ select id, name, rank, stripe_price, currency, amount, credits, first_month_coup
 from account_plan_v1($1)
 """
 
+KEEPS_MEMORIES = "select memories from account_plan_v1($1)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -153,3 +155,8 @@ async def plan_of(tx: Tx, user_id: UUID) -> Plan | None:
     """The best plan the account has; None for an account that is gone."""
     row = await tx.fetchrow(OF_ACCOUNT, user_id)
     return Plan(**row) if row else None
+
+
+async def keeps_memories(tx: Tx, user_id: UUID) -> bool:
+    """False for an account that is gone, too."""
+    return bool(await tx.fetchval(KEEPS_MEMORIES, user_id))

@@ -49,7 +49,7 @@ from rates where version = $1 order by product, model, plan, channel
 RATE_NOW = """
 select version, product, model, plan, channel, unit, price_microcredits, per_units,
   minimum_microcredits
-from rate_for_v1(rate_card_in_force(), $1, $2, $3, $4)
+from rate_for_v2(rate_card_in_force(), $1, $2, $3, $4)
 """
 
 # What ended in the last $2 seconds, at what it cost and at what it would cost on card $1. Work that
@@ -69,7 +69,7 @@ repriced as (
     when r.unit = 'minute' then call_cost(r.price_microcredits, u.quantity::int)
     else generation_cost(r.price_microcredits, r.per_units, r.minimum_microcredits, u.quantity)
     end as new_cost
-  from used u left join lateral rate_for_v1($1, u.product, u.model, u.plan, u.channel) r on true)
+  from used u left join lateral rate_for_v2($1, u.product, u.model, u.plan, u.channel) r on true)
 select product, count(*) as count, sum(cost)::bigint as old_total,
   sum(coalesce(new_cost, cost))::bigint as new_total,
   count(*) filter (where new_cost is null) as not_comparable

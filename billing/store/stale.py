@@ -17,14 +17,14 @@ where s.state in ('authorized', 'active')
 order by s.last_seen_at limit $2
 """
 
-STALE_ONE = """
+STALE_IN_ROOM = """
 select s.id, s.state, s.seconds, s.granted, s.redispatches, s.answered_at is not null as answered,
   c.room_name,
   extract(epoch from clock_timestamp() - s.authorized_at)::float8 as age_s,
   least(extract(epoch from clock_timestamp() - s.last_seen_at)::float8, heard.s) as silent_s
 from call_sessions s join call_configs c on c.call_id = s.id
   cross join (select listened_s_v1() as s) heard
-where s.state in ('authorized', 'active') and s.id = $1
+where s.state in ('authorized', 'active') and c.room_name = $1
 """
 
 COUNT_REDISPATCH = """
@@ -64,9 +64,9 @@ async def stale_calls(tx: Tx, *, silent_s: float, limit: int) -> list[StaleCall]
     return [StaleCall(**row) for row in await tx.fetch(STALE, silent_s, limit)]
 
 
-async def open_call(tx: Tx, call_id: UUID) -> StaleCall | None:
-    """One open call, however fresh; None when it is closed or unknown."""
-    row = await tx.fetchrow(STALE_ONE, call_id)
+async def open_call_in(tx: Tx, room_name: str) -> StaleCall | None:
+    """The open call of a room, however fresh; None when it is closed or there was none."""
+    row = await tx.fetchrow(STALE_IN_ROOM, room_name)
     return StaleCall(**row) if row else None
 
 

@@ -6,6 +6,9 @@ What operators do to accounts, from a shell that may reach the database.
     python -m control_plane.admin grant UUID CREDITS --by NAME --reason WHY [--key K] [--expires T]
     python -m control_plane.admin adjust UUID CREDITS --by NAME --reason WHY [--key K]
     python -m control_plane.admin freeze|unfreeze UUID --by NAME --reason WHY
+    python -m control_plane.admin age UUID adult|minor --by NAME --reason WHY
+    python -m control_plane.admin reports list [--resolved]
+    python -m control_plane.admin reports resolve|reopen REPORT ... --by NAME --reason WHY
     python -m control_plane.admin costs list
     python -m control_plane.admin costs set call|speech|clone MODEL BASIS MICRODOLLARS UNITS ...
     python -m control_plane.admin dead-letters list
@@ -16,51 +19,31 @@ was begun before does nothing more. Exit 0 when done, 1 when refused, with the r
 """
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from billing import lots
 from billing.money import from_credits
 from billing.store import audit as audit_store
 from control_plane.admin import actions, costs, dead_letters, printing
 from control_plane.admin.actions import AccountNotFound
+from control_plane.safety import ages, reports
+from control_plane.shell import actor_of, add_responsible, run_command
 from control_plane.store import call_history, daily_stats, operator_accounts, stripe_inbox
+from control_plane.store import reports as report_store
 from shared.clock import SystemClock
-from shared.db import CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S, Tx
-from shared.errors import AppError, Invalid
+from shared.db import Tx
+from shared.errors import Invalid
 from shared.ids import new_uuid
-from shared.settings import PostgresSettings
 
 ROWS: Final = 10
 ROWS_MAX: Final = 1_000
 FOUND_MAX: Final = 20
 LETTERS_MAX: Final = 200
-
-
-async def run(tx: Tx, arguments: argparse.Namespace) -> str:
-    """Do it; what to print. Raises AppError when it is refused."""
-    match arguments.command:
-        case "find":
-            return await _find(tx, arguments)
-        case "show":
-            return await _show(tx, arguments.account, rows=min(arguments.rows, ROWS_MAX))
-        case "grant" | "adjust":
-            return await _move(tx, arguments)
-        case "freeze" | "unfreeze":
-            change = actions.freeze if arguments.command == "freeze" else actions.unfreeze
-            actor, reason = _actor(arguments), arguments.reason
-            await change(tx, user_id=arguments.account, actor=actor, reason=reason)
-            return f"{arguments.account}: done, {arguments.command}"
-        case "costs":
-            return await _costs(tx, arguments)
-        case _:
-            return await _dead_letters(tx, arguments)
+REPORTS_MAX: Final = 200
 
 
 async def _find(tx: Tx, arguments: argparse.Namespace) -> str:
@@ -74,7 +57,8 @@ async def _find(tx: Tx, arguments: argparse.Namespace) -> str:
     return "\n\n".join("\n".join(printing.account_lines(one)) for one in found)
 
 
-async def _show(tx: Tx, user_id: UUID, *, rows: int) -> str:
+async def _show(tx: Tx, arguments: argparse.Namespace) -> str:
+    user_id, rows = arguments.account, min(arguments.rows, ROWS_MAX)
     found = await operator_accounts.find(tx, user_id)
     if found is None:
         raise AccountNotFound
@@ -100,7 +84,7 @@ def _part(title: str, lines: Iterator[str]) -> list[str]:
 
 async def _move(tx: Tx, arguments: argparse.Namespace) -> str:
     amount, key = from_credits(arguments.credits), arguments.key or f"cli-{new_uuid()}"
-    who, actor, reason = arguments.account, _actor(arguments), arguments.reason
+    who, actor, reason = arguments.account, actor_of(arguments), arguments.reason
     if arguments.command == "grant":
         expires_at: datetime | None = arguments.expires
         if expires_at and (expires_at.tzinfo is None or expires_at <= SystemClock().now()):
@@ -124,6 +108,31 @@ async def _move(tx: Tx, arguments: argparse.Namespace) -> str:
     return "\n".join([done, *printing.account_lines(found)])
 
 
+async def _freeze(tx: Tx, arguments: argparse.Namespace) -> str:
+    change = actions.freeze if arguments.command == "freeze" else actions.unfreeze
+    actor, reason = actor_of(arguments), arguments.reason
+    await change(tx, user_id=arguments.account, actor=actor, reason=reason)
+    return f"{arguments.account}: done, {arguments.command}"
+
+
+async def _mark_age(tx: Tx, arguments: argparse.Namespace) -> str:
+    who, is_adult = arguments.account, arguments.age == "adult"
+    await ages.mark_age(
+        tx, who, is_adult=is_adult, actor=actor_of(arguments), reason=arguments.reason
+    )
+    return f"{who}: {arguments.age} from the next call on"
+
+
+async def _reports(tx: Tx, arguments: argparse.Namespace) -> str:
+    if arguments.action == "list":
+        listed = report_store.list_resolved if arguments.resolved else report_store.list_open
+        lines = printing.report_lines(await listed(tx, limit=REPORTS_MAX))
+        return "\n".join(lines) or "no reports"
+    change = reports.resolve if arguments.action == "resolve" else reports.reopen
+    count = await change(tx, arguments.report, actor=actor_of(arguments), reason=arguments.reason)
+    return f"{count} done, {arguments.action}"
+
+
 async def _costs(tx: Tx, arguments: argparse.Namespace) -> str:
     if arguments.action == "set":
         await costs.put(
@@ -133,7 +142,7 @@ async def _costs(tx: Tx, arguments: argparse.Namespace) -> str:
             basis=arguments.basis,
             microdollars=arguments.microdollars,
             per_units=arguments.per_units,
-            actor=_actor(arguments),
+            actor=actor_of(arguments),
             reason=arguments.reason,
         )
     return "\n".join(costs.cost_lines(await daily_stats.costs(tx)))
@@ -144,13 +153,28 @@ async def _dead_letters(tx: Tx, arguments: argparse.Namespace) -> str:
         found = await stripe_inbox.dead(tx, limit=LETTERS_MAX)
         return "\n".join(printing.dead_letter_lines(found)) or "no dead letters"
     count = await dead_letters.retry(
-        tx, event_id=arguments.event, actor=_actor(arguments), reason=arguments.reason
+        tx, event_id=arguments.event, actor=actor_of(arguments), reason=arguments.reason
     )
     return f"{count} will be tried again"
 
 
-def _actor(arguments: argparse.Namespace) -> str:
-    return f"shell:{arguments.by}"
+_COMMANDS: Final = {
+    "find": _find,
+    "show": _show,
+    "grant": _move,
+    "adjust": _move,
+    "freeze": _freeze,
+    "unfreeze": _freeze,
+    "age": _mark_age,
+    "reports": _reports,
+    "costs": _costs,
+    "dead-letters": _dead_letters,
+}
+
+
+async def run(tx: Tx, arguments: argparse.Namespace) -> str:
+    """Do it; what to print. Raises AppError when it is refused."""
+    return await _COMMANDS[arguments.command](tx, arguments)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -167,14 +191,19 @@ def parser() -> argparse.ArgumentParser:
         moving = commands.add_parser(name, help=text)
         moving.add_argument("account", type=UUID)
         moving.add_argument("credits", type=int)
-        _add_responsible(moving)
+        add_responsible(moving)
         moving.add_argument("--key", help="the same key moves credit once")
         if name == "grant":
             moving.add_argument("--expires", type=datetime.fromisoformat, metavar="ISO")
     for name in ("freeze", "unfreeze"):
         freezing = commands.add_parser(name, help=f"{name} an account")
         freezing.add_argument("account", type=UUID)
-        _add_responsible(freezing)
+        add_responsible(freezing)
+    age = commands.add_parser("age", help="minors' mode on or off")
+    age.add_argument("account", type=UUID)
+    age.add_argument("age", choices=("adult", "minor"))
+    add_responsible(age)
+    _add_reports(commands.add_parser("reports", help="what callers have reported"))
     paying = commands.add_parser("costs", help="what providers take").add_subparsers(
         dest="action", required=True
     )
@@ -185,44 +214,29 @@ def parser() -> argparse.ArgumentParser:
     price.add_argument("basis", choices=costs.BASES)
     price.add_argument("microdollars", type=int)
     price.add_argument("per_units", type=int)
-    _add_responsible(price)
+    add_responsible(price)
     letters = commands.add_parser("dead-letters", help="events of Stripe's that were given up")
     doing = letters.add_subparsers(dest="action", required=True)
     doing.add_parser("list")
     retry = doing.add_parser("retry")
     retry.add_argument("event", nargs="?", help="one event's id; all when left out")
-    _add_responsible(retry)
+    add_responsible(retry)
     return top
 
 
-def _add_responsible(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--by", required=True, metavar="NAME", help="who does it")
-    command.add_argument("--reason", required=True, metavar="TEXT", help="why")
-
-
-async def _run(arguments: argparse.Namespace) -> str:
-    dsn = PostgresSettings().database_url.get_secret_value()
-    connection = await asyncpg.connect(
-        dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=STATEMENT_TIMEOUT_S
-    )
-    try:
-        async with connection.transaction():
-            return await run(connection, arguments)
-    finally:
-        await connection.close()
+def _add_reports(command: argparse.ArgumentParser) -> None:
+    doing = command.add_subparsers(dest="action", required=True)
+    listing = doing.add_parser("list")
+    listing.add_argument("--resolved", action="store_true", help="those that were closed last")
+    for name in ("resolve", "reopen"):
+        changing = doing.add_parser(name)
+        changing.add_argument("report", type=UUID, nargs="+")
+        add_responsible(changing)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
-    try:
-        sys.stdout.write(asyncio.run(_run(arguments)) + "\n")
-    except AppError as refused:
-        sys.stderr.write(f"refused: {refused.message}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"refused: {type(error).__name__}\n")
-        return 1
-    return 0
+    return run_command(lambda tx: run(tx, arguments))
 
 
 if __name__ == "__main__":

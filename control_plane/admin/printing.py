@@ -7,6 +7,7 @@ from billing.store.audit import Entry
 from billing.store.lots import Lot
 from control_plane.store.call_history import PastCall
 from control_plane.store.operator_accounts import AccountFacts, LedgerRow, PaymentRow
+from control_plane.store.reports import Report
 from control_plane.store.stripe_inbox import DeadEvent
 
 
@@ -69,6 +70,22 @@ def dead_letter_lines(found: Sequence[DeadEvent]) -> Iterator[str]:
             f"  {one.dead_at:%Y-%m-%d %H:%M}  {one.event_id}  {one.kind}"
             f"  {one.object_type} {one.object_id}  {one.attempts} attempts: {one.last_error}"
         )
+
+
+def report_lines(found: Sequence[Report]) -> Iterator[str]:
+    """Words of strangers: what a terminal would act on is written as an escape."""
+    for one in found:
+        yield f"  {one.created_at:%Y-%m-%d %H:%M}  {one.id}  {one.category}"
+        yield f"    by {one.user_id}"
+        yield f"    call {one.call_id or '-'}, character {one.character_id or '-'}"
+        if one.words:
+            yield f"    {_harmless(one.words)}"
+        if one.resolved_at:
+            yield f"    {one.resolved_at:%Y-%m-%d %H:%M}  {one.resolved_by}: {one.resolution}"
+
+
+def _harmless(words: str) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in words)
 
 
 def _credits(amount: int) -> str:

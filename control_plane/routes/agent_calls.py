@@ -20,7 +20,7 @@ from control_plane.briefing import brief
 from control_plane.calls import end_call_room
 from control_plane.http_errors import parse_json
 from control_plane.services import CurrentServices, TrustedWorker
-from control_plane.store import call_history, workers
+from control_plane.store import after_calls, call_events, call_history, phone, workers
 from shared import metrics
 from shared.call_protocol import (
     CloseAnswer,
@@ -37,6 +37,9 @@ from shared.call_protocol import (
 from shared.db import transaction
 from shared.end_reasons import ENDINGS
 from shared.errors import Fenced
+from shared.log import get_logger
+
+log = get_logger(__name__)
 
 router = APIRouter(prefix="/internal/v1", dependencies=[TrustedWorker], include_in_schema=False)
 
@@ -82,6 +85,7 @@ async def close_call(call_id: UUID, request: Request, services: CurrentServices)
     """Settle a call for good; its room goes too."""
     order = parse_json(CloseCall, await request.body())
     async with transaction(services.pool) as tx:
+        room = await phone.room_of(tx, call_id)
         closed = await charging.close(
             tx,
             call_id=call_id,
@@ -102,6 +106,7 @@ async def close_call(call_id: UUID, request: Request, services: CurrentServices)
         call_id,
         after_s=FAREWELL_S if is_alive else NOTICE_S,
         notice=None if is_alive else notice,
+        room_name=room.room_name if room else None,
     )
     services.background.start(ending, kind="delete_room")
     answer = CloseAnswer(
@@ -123,8 +128,15 @@ async def report_transcript(call_id: UUID, request: Request, services: CurrentSe
             raise CallNotFound
         if epoch != report.epoch:
             raise Fenced
-        await call_history.insert_transcript(tx, call_id, report.items)
+        retention = services.settings.call_retention
+        if report.items and await after_calls.takes_texts(tx, call_id, default_retention=retention):
+            await call_history.insert_transcript(tx, call_id, report.items)
         await call_history.put_gaps(tx, call_id, report.gaps)
+        new = await call_events.insert(tx, call_id, report.events)
+        language = await call_events.language_of(tx, call_id) if new else ""
+    for kind in new:
+        metrics.CALL_EVENTS.labels(kind, language).inc()
+        log.info("call_event", call_id=str(call_id), kind=kind)
     return Response(status_code=NO_CONTENT)
 
 

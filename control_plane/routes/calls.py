@@ -15,7 +15,7 @@ from control_plane.limits.doors import limited
 from control_plane.openapi import body_of
 from control_plane.routes.answers import PAGE_SIZE, Answer, PageNumber, PageSize, errors, page_count
 from control_plane.services import CurrentServices, SignedIn
-from control_plane.store import call_history
+from control_plane.store import after_calls, call_history
 from shared import metrics
 from shared.db import transaction
 from shared.errors import AppError
@@ -30,6 +30,7 @@ class CallToken(Answer):
     expires_at: datetime
     credits_per_minute: int | float
     max_seconds: int
+    disclosure: str  # to be shown before the call; the agent says it, too
 
 
 class CallPage(Answer):
@@ -69,6 +70,7 @@ async def create_call_token(
         expires_at=placed.expires_at,
         credits_per_minute=to_credits(placed.price_microcredits_per_minute),
         max_seconds=placed.max_seconds,
+        disclosure=placed.disclosure,
     )
 
 
@@ -84,8 +86,9 @@ async def list_calls(
     async with transaction(services.pool) as tx:
         total = await call_history.count_calls(tx, user_id)
         calls = await call_history.list_calls(tx, owner=user_id, limit=page_size, offset=offset)
+        heads = await after_calls.headlines(tx, owner=user_id, call_ids=[call.id for call in calls])
     return CallPage(
-        data=[view_of(call) for call in calls],
+        data=[view_of(call, heads.get(call.id)) for call in calls],
         page=page,
         page_size=page_size,
         total_count=total,
@@ -101,9 +104,10 @@ async def get_call(call_id: UUID, services: CurrentServices, user_id: SignedIn) 
         if call is None:
             raise CallNotFound
         turns = await call_history.transcript_of(tx, call_id=call_id, owner=user_id)
+        heads = await after_calls.headlines(tx, owner=user_id, call_ids=[call_id])
         gaps = await call_history.gaps_of(tx, call_id=call_id, owner=user_id)
     return CallInFull(
-        **view_of(call).model_dump(),
+        **view_of(call, heads.get(call_id)).model_dump(),
         transcript=[
             Line(role=turn.role, text=turn.text, at=turn.at_s, interrupted=turn.interrupted)
             for turn in turns

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from control_plane.phone.redaction import without_numbers
 from control_plane.services import CurrentServices
 from control_plane.store import inbox
 from shared import metrics
@@ -40,7 +41,7 @@ async def _store(request: Request, services: CurrentServices) -> bool:
         raise Invalid("Webhook is too old")
     if not (_is_name(event.id) and _is_name(event.kind)):
         raise Invalid("Webhook without an id")
-    payload = _storable(json.loads(body, parse_constant=str))
+    payload = without_numbers(_storable(json.loads(body, parse_constant=str)))
     async with transaction(services.pool) as tx:
         return await inbox.put(
             tx, source=SOURCE, event_id=event.id, kind=event.kind, payload=payload

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse
 
-from control_plane.pages import LIVEKIT_CLIENT, PageFile, find_page_file, page_headers
+from control_plane.pages import LIVEKIT_CLIENT, PageFile, find_page_file, is_known, page_headers
 from shared.end_reasons import ENDINGS
 
 _REVALIDATE: Final = "no-cache"  # keep it, but ask each time: a new release is seen at once
@@ -21,12 +21,14 @@ AcceptEncoding = Annotated[str, Header()]
 IfNoneMatch = Annotated[str, Header()]
 
 
-def page_router(web_root: Path, *, livekit_url: str, local: bool, sells: bool = False) -> APIRouter:
+def page_router(
+    web_root: Path, *, livekit_url: str, local: bool, sells: bool = False, phone: bool = False
+) -> APIRouter:
     """
     The routes of the page under `web_root`.
 
     `livekit_url` is what browsers dial (ws or wss); `local` offers the log-in by e-mail alone,
-    which exists only on the one-machine stack; `sells` shows the shop.
+    which exists only on the one-machine stack; `sells` shows the shop, `phone` the telephones.
     """
     router = APIRouter(include_in_schema=False)
     headers = page_headers(livekit_url)
@@ -57,7 +59,7 @@ def page_router(web_root: Path, *, livekit_url: str, local: bool, sells: bool = 
     def config() -> JSONResponse:
         endings = {reason.value: ending.words for reason, ending in ENDINGS.items()}
         return JSONResponse(
-            {"local": local, "sells": sells, "endings": endings},
+            {"local": local, "sells": sells, "phone": phone, "endings": endings},
             headers={**headers, "Cache-Control": _REVALIDATE},
         )
 
@@ -76,8 +78,7 @@ def _answer(
     if file is None:
         return Response("Not found", HTTPStatus.NOT_FOUND, headers, media_type="text/plain")
     sent = {**headers, "ETag": file.etag, "Cache-Control": _REVALIDATE, "Vary": "Accept-Encoding"}
-    known = {tag.strip() for tag in if_none_match.split(",")}
-    if status == HTTPStatus.OK and file.etag in known:
+    if status == HTTPStatus.OK and is_known(file.etag, if_none_match):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=sent)
     body = file.body
     if "gzip" in accept_encoding:

@@ -11,10 +11,9 @@ from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from billing import generation_charges as charges
 from billing.generation_charges import ReleaseReason
+from control_plane.lanes import DATABASE_ERRORS, run_lanes
 from control_plane.speech_jobs.errors import JobAbandoned, JobExpired, LeaseLost
 from control_plane.speech_jobs.settings import SpeechJobSettings
 from control_plane.store import speech_jobs as store
@@ -29,19 +28,9 @@ from shared.log import get_logger
 
 log = get_logger(__name__)
 
-POLL_S: Final = 1.0  # a queued job waits at most this long for an idle worker
-TROUBLE_PAUSE_S: Final = 2.0  # after an error of ours or of the database
 TAKES_MAX: Final = 5  # a job that has ended so many workers ends no more
 RENEWALS_A_LEASE: Final = 3  # two of them may be lost
 GIVE_BACK_S: Final = 3.0  # at the end of the process; else the lease ends by itself
-
-# The database is away; nothing is known about the job.
-DATABASE_ERRORS: Final = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
 
 Work = Callable[[TakenJob, UUID], Awaitable[None]]
 
@@ -57,9 +46,7 @@ class SpeechJobWorker:
 
     async def run(self) -> None:
         """Until cancelled; jobs under way are given back then."""
-        async with asyncio.TaskGroup() as lanes:
-            for _ in range(self._settings.speech_jobs_at_once):
-                lanes.create_task(self._keep_working())
+        await run_lanes(self._settings.speech_jobs_at_once, self.work_once, kind="speech_job")
 
     async def work_once(self) -> bool:
         """Take one job and work on it to its end; False when there was none."""
@@ -76,17 +63,6 @@ class SpeechJobWorker:
         log.info("speech_job_taken", job_id=str(job.id), attempt=job.takes)
         await self._attend(job, token)
         return True
-
-    async def _keep_working(self) -> None:
-        while True:
-            pause_s = POLL_S
-            try:
-                if await self.work_once():
-                    continue
-            except DATABASE_ERRORS:
-                log.warning("speech_jobs_wait", dependency="postgres")
-                pause_s = TROUBLE_PAUSE_S
-            await asyncio.sleep(pause_s)
 
     async def _attend(self, job: TakenJob, token: UUID) -> None:
         """Work while the lease is kept; whichever ends first ends the other."""

@@ -2,8 +2,9 @@
 What one call costs: cores and memory of the agent's process tree, and click to first sound.
 
 Three contenders on one media server and one voice: the floor (bare participants), the anchor (a
-plain LiveKit worker) and ours with metering, captions and transcripts. All use the same caller, and
-the rooms of the anchors are made at the click too, so nobody gains by the moment of dispatch.
+plain LiveKit worker) and ours with metering, captions and transcripts; on request a fourth, ours
+with memory and tools in use (`full_calls`). All use the same caller, and the rooms of the anchors
+are made at the click too, so nobody gains by the moment of dispatch.
 """
 
 import asyncio
@@ -19,7 +20,8 @@ from livekit import api
 
 from local.api_client import ApiClient
 from local.bench.anchors import PLAIN_WORKER
-from local.bench.dialer import Ticket, hold_call
+from local.bench.dialer import WORDS, Ticket, hold_call
+from local.bench.full_calls import FULL_WORDS, LINKS, full_click
 from local.bench.process_tree import cpu_s, pss_mib
 from local.caller import new_email
 from local.stack import Stack
@@ -29,8 +31,11 @@ from shared.ids import new_uuid
 ARRIVAL_S = 1.0  # one caller a second, as in the published measurement
 SETTLE_IN_S = 5.0
 MEASURE_S = 15.0
-START_MAX_S = 40.0
+START_MAX_S = 120.0  # a plain worker loads its models first, on whatever is left of the machine
 AFTER_S = 3.0  # between contenders: rooms close, processes are reaped
+CORES_MAX, MIB_MAX = 0.080, 60  # a call; the target of the first issue
+FULL = "sexycall, memory and tools"
+FULL_SETTINGS = {"CALL_LINKS": LINKS}
 _CLOCK = SystemClock()
 
 
@@ -48,19 +53,22 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`click` gives one caller a way into a room of its own."""
+    """`click` gives one caller a way into a room of its own, who then says `words` in turn."""
 
     name: str
     pid: int
     click: Callable[[], Awaitable[Ticket]]
+    words: tuple[str, ...] = WORDS
 
 
 async def measure(contender: Contender, calls: int, cost: Cost) -> None:
     """One round: callers arrive one a second, then a steady stretch is measured."""
     stop = asyncio.Event()
     callers = []
-    for _ in range(calls):
-        callers.append(asyncio.create_task(hold_call(contender.click, stop)))
+    for number in range(calls):
+        first = number % len(contender.words)  # so that all of them are in the air at once
+        words = contender.words[first:] + contender.words[:first]
+        callers.append(asyncio.create_task(hold_call(contender.click, stop, words=words)))
         await asyncio.sleep(ARRIVAL_S)
     await asyncio.sleep(SETTLE_IN_S)
     used_s, began_s = cpu_s(contender.pid), _CLOCK.monotonic()
@@ -76,20 +84,24 @@ async def measure(contender: Contender, calls: int, cost: Cost) -> None:
 
 
 @asynccontextmanager
-async def contenders(stack: Stack, logs: Path) -> AsyncIterator[list[Contender]]:
-    """Ours runs in the stack; the anchors are started beside it."""
-    floor = _anchor(stack, logs, "floor")
-    plain = _anchor(stack, logs, "plain_worker", "start")
-    async with floor as floor_pid, plain as plain_pid:
-        yield [
-            Contender("floor: bare participants", floor_pid, _room_click(stack, "floor", None)),
-            Contender(
-                "anchor: plain worker",
-                plain_pid,
-                _room_click(stack, "plain", PLAIN_WORKER),
-            ),
-            Contender("sexycall", stack.pid_of("agent"), _our_click(stack)),
-        ]
+async def contenders(
+    stack: Stack, logs: Path, *, full: bool = False
+) -> AsyncIterator[list[Contender]]:
+    """Ours runs in the stack; the anchors are started beside it. `full`: the fourth one, too."""
+    agent = stack.pid_of("agent")
+    more = [Contender(FULL, agent, await full_click(stack), FULL_WORDS)] if full else []
+    async with _anchor(stack, logs, "floor") as pid, anchor_and_ours(stack, logs) as others:
+        floor = Contender("floor: bare participants", pid, _room_click(stack, "floor", None))
+        yield [floor, *others, *more]
+
+
+@asynccontextmanager
+async def anchor_and_ours(stack: Stack, logs: Path) -> AsyncIterator[list[Contender]]:
+    """The plain worker first."""
+    async with _anchor(stack, logs, "plain_worker", "start") as pid:
+        click = _room_click(stack, "plain", PLAIN_WORKER)
+        ours = Contender("sexycall", stack.pid_of("agent"), _our_click(stack))
+        yield [Contender("anchor: plain worker", pid, click), ours]
 
 
 def median(values: list[float]) -> float:

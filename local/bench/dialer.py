@@ -1,7 +1,8 @@
 """The caller of every contender: joins, speaks now and then, notes the first sound."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from livekit import rtc
@@ -11,7 +12,7 @@ from local.hearing import Hearing
 from local.microphone import Microphone, spoken
 from shared.clock import SystemClock
 
-WORDS = "hello there"
+WORDS = ("hello there",)
 SILENCE_S = 6.0  # the agent answers meanwhile
 _CLOCK = SystemClock()
 
@@ -24,8 +25,14 @@ class Ticket:
     token: str
 
 
-async def hold_call(click: Callable[[], Awaitable[Ticket]], stop: asyncio.Event) -> float | None:
-    """Stay until `stop`. Seconds from the click to the agent's first sound; None: never heard."""
+async def hold_call(
+    click: Callable[[], Awaitable[Ticket]], stop: asyncio.Event, *, words: Sequence[str] = WORDS
+) -> float | None:
+    """
+    Stay until `stop`, saying these words in turn.
+
+    Seconds from the click to the agent's first sound; None: never heard.
+    """
     clicked_s = _CLOCK.monotonic()
     ticket = await click()
     hearing = Hearing()
@@ -36,7 +43,7 @@ async def hold_call(click: Callable[[], Awaitable[Ticket]], stop: asyncio.Event)
     await room.connect(ticket.url, ticket.token)
     try:
         await microphone.publish(room)
-        talking = asyncio.create_task(_talk(microphone))
+        talking = asyncio.create_task(_talk(microphone, words))
         await stop.wait()
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)
@@ -47,7 +54,7 @@ async def hold_call(click: Callable[[], Awaitable[Ticket]], stop: asyncio.Event)
     return None if hearing.first_s is None else hearing.first_s - clicked_s
 
 
-async def _talk(microphone: Microphone) -> None:
-    while True:
+async def _talk(microphone: Microphone, words: Sequence[str]) -> None:
+    for phrase in itertools.cycle(words):
         await asyncio.sleep(SILENCE_S)
-        await microphone.say(spoken(WORDS))
+        await microphone.say(spoken(phrase))

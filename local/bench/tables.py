@@ -7,11 +7,13 @@ from local.bench import density
 from local.bench.density import Cost
 from local.bench.growth import DatabaseCost
 from local.bench.lots import CloseCost
+from local.bench.memories import MS_MAX, Retrieval
 from local.bench.settle import Row
 from local.bench.speech import Row as SpeechRow
 from local.bench.speech_costs import Cost as SpeechCost
 from local.bench.tick import TickCost
 from local.bench.till import Row as TillRow
+from local.bench.turns import SHARE_MS_MAX, Latency, pair_ms, share_ms
 from local.bench.wire import WireCost
 
 
@@ -69,6 +71,7 @@ def _density(rows: Sequence[Cost]) -> None:
             f"{density.median(row.mib_per_call):9.0f} "
             f"{density.median(row.first_sound_s):.2f} s, {row.unanswered}"
         )
+    print(f"target a call: {density.CORES_MAX:.3f} core, {density.MIB_MAX} MiB")
 
 
 def _speech(rows: Sequence[SpeechRow]) -> None:
@@ -100,6 +103,27 @@ def _lots(rows: Sequence[CloseCost]) -> None:
         )
 
 
+def _turns(rows: Sequence[Latency]) -> None:
+    print(f"\n{'voice to voice':42} {'p50 ms':>8} {'p95 ms':>8} {'turns':>6} {'unanswered':>11}")
+    for row in rows:
+        print(
+            f"{row.name:42} {row.p50_ms:8.0f} {row.p95_ms:8.0f} {len(row.answered_s):6} "
+            f"{row.unanswered:11}"
+        )
+    anchor, ours = rows
+    print(
+        f"our share at p95: {share_ms(rows):.0f} ms (target {SHARE_MS_MAX:.0f}), "
+        f"{ours.p95_ms / anchor.p95_ms:.2f} x; in a pair {pair_ms(rows):.0f} ms"
+    )
+
+
+def _memories(rows: Sequence[Retrieval]) -> None:
+    print(f"\n{'what a call is told of its caller':42} {'ms p50':>8} {'ms p95':>8} {'CPU ms':>8}")
+    for row in rows:
+        print(f"{row.name:42} {row.ms_p50:8.1f} {row.ms_p95:8.1f} {row.cpu_ms:8.1f}")
+    print(f"target: {MS_MAX:.0f} ms")
+
+
 _PRINTERS: Mapping[str, Callable[[Any], None]] = {
     "settle": _settle,
     "growth": _database,
@@ -111,4 +135,6 @@ _PRINTERS: Mapping[str, Callable[[Any], None]] = {
     "speech_costs": _speech_costs,
     "till": _till,
     "lots": _lots,
+    "memories": _memories,
+    "turns": _turns,
 }

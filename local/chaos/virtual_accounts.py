@@ -100,4 +100,11 @@ def _frozen(call_id: UUID) -> FrozenCall:
         max_output_tokens=None,
         instructions_locked=False,
         free_call=False,
+        character_id=None,
+        character_name=None,
+        prompt_version=None,
+        scene_id=None,
+        scene_modified=False,
+        disclosure="",
+        referral="",
     )

@@ -13,7 +13,18 @@ from typing import Any
 
 import asyncpg
 
-from local.bench import density, growth, lots, settle, speech, speech_costs, tables, till
+from local.bench import (
+    density,
+    growth,
+    lots,
+    memories,
+    settle,
+    speech,
+    speech_costs,
+    tables,
+    till,
+    turns,
+)
 from local.bench.noop import noop_server
 from local.bench.old_rows import add_old_rows
 from local.bench.plot import draw_growth
@@ -25,7 +36,10 @@ from local.bench.wire import WireCost, wire_costs
 from local.options import progress
 from local.stack import Stack
 
-PARTS = ("settle", "growth", "rows", "agent", "speech", "density", "till", "lots")
+PARTS = (
+    *("settle", "growth", "rows", "agent", "speech", "density", "till", "lots", "turns"),
+    "memories",
+)
 MONEY_ONLY = ("postgres", "migrate", "web")
 TILL_ONLY = ("postgres", "migrate", "web", "jobs")
 DATABASE_ONLY = ("postgres", "migrate")
@@ -38,6 +52,9 @@ ROWS_CALLS = 10_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=PARTS, help="one part of it")
     parser.add_argument("--rows", type=int, default=OLD_ROWS, help="old usage_events (2 GB a 10 M)")
+    parser.add_argument(
+        "--full", action="store_true", help="density: also calls with memory and tools in use"
+    )
     parser.add_argument("--plot", type=Path, help="write the growth as an SVG here")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
 
@@ -56,11 +73,11 @@ async def run(options: argparse.Namespace) -> int:
     if "speech" in parts:
         measured["speech"], measured["speech_costs"] = await _speech()
     if "density" in parts:
-        measured["density"] = await _density()
-    if "till" in parts:
-        measured["till"] = await _till()
-    if "lots" in parts:
-        measured["lots"] = await _lots()
+        measured["density"] = await _density(full=options.full)
+    more = (("till", _till), ("lots", _lots), ("turns", _turns), ("memories", _memories))
+    for part, measure in more:
+        if part in parts:
+            measured[part] = await measure()
     if options.json:
         print(json.dumps(_plain(measured), indent=1))
     else:
@@ -125,6 +142,16 @@ async def _lots() -> list[lots.CloseCost]:
         return await lots.measure_closes(stack)
 
 
+async def _memories() -> list[memories.Retrieval]:
+    async with _stack(*DATABASE_ONLY) as stack:
+        return await memories.measure_retrieval(stack)
+
+
+async def _turns() -> list[turns.Latency]:
+    async with _stack() as stack:
+        return await turns.run(stack)
+
+
 async def _agent() -> tuple[list[TickCost], list[WireCost]]:
     async with _stack(*MONEY_ONLY) as stack:
         ticks = await asyncio.to_thread(tick_costs, stack.layout.data)
@@ -137,9 +164,12 @@ async def _speech() -> tuple[list[speech.Row], list[speech_costs.Cost]]:
         return rows, await speech_costs.measure_costs(bench)
 
 
-async def _density() -> list[density.Cost]:
+async def _density(*, full: bool) -> list[density.Cost]:
     costs: dict[tuple[str, int], density.Cost] = {}
-    async with _stack() as stack, density.contenders(stack, stack.layout.logs) as all_of_them:
+    async with (
+        _stack(**density.FULL_SETTINGS) as stack,
+        density.contenders(stack, stack.layout.logs, full=full) as all_of_them,
+    ):
         for calls in CALLS * ROUNDS:
             for contender in all_of_them:
                 key = (contender.name, calls)

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from local.chaos import drop_storm
 from local.chaos.fault_proxy import FaultProxy
 from local.chaos.media_storm import MediaStorm
 from local.chaos.saboteur import Saboteur
@@ -28,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--media-calls", type=int, default=100)
     parser.add_argument("--callers", type=int, default=6, help="media calls at the same time")
     parser.add_argument(
+        "--voice-drops-every",
+        type=float,
+        metavar="S",
+        help="only this: one call of --seconds whose voice provider drops every S seconds",
+    )
+    parser.add_argument(
         "--seconds", type=float, default=SECONDS_MAX, help="place no call after that, in each part"
     )
 
@@ -35,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(options: argparse.Namespace) -> int:
     configure_logging("chaos", json=False, level=logging.ERROR)
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # it reports every blow at length
+    if options.voice_drops_every:
+        return await _drops(options)
     seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
     progress(f"chaos with seed {seed}")
     broken = await _virtual(seed, options) if options.virtual_calls else []
@@ -43,6 +52,22 @@ async def run(options: argparse.Namespace) -> int:
     print("books are right" if not broken else "\n".join(broken[:20]))
     print(f"replay with --seed {seed}")
     return 1 if broken else 0
+
+
+async def _drops(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        started = Stack.start(data_dir=Path(folder), environment=os.environ, log=progress)
+        async with started as stack:
+            report = await drop_storm.run(
+                stack, every_s=options.voice_drops_every, seconds=options.seconds, log=progress
+            )
+    print(f"talked           {report.talked_s:.1f} s")
+    print(f"billed           {report.billed_s} s")
+    print(f"free of charge   {report.free_s:.1f} s in {report.drops} gaps")
+    print(f"longest gap      {report.longest_gap_s:.2f} s")
+    print(f"answered         {report.answered} of {report.questions}, {report.misheard} misheard")
+    print("nothing was lost" if not report.broken else "\n".join(report.broken))
+    return 1 if report.broken else 0
 
 
 async def _virtual(seed: int, options: argparse.Namespace) -> list[str]:

@@ -76,10 +76,10 @@ def _print_settlement(result: CallResult, ledger: LedgerCheck) -> None:
     print(
         f"\nSettlement of call {result.call_id} ({result.end_reason})\n"
         f"  billed                 {result.billed_s} s\n"
-        f"  our own stopwatch      {result.talked_s:.2f} s from the first sound to the end\n"
+        f"  our own stopwatch      {result.talked_s:.2f} s from the first paid sound to the end\n"
         f"  difference             {result.difference_s or 0:+.2f} s\n"
         f"  credits used           {result.credits_used or 0:,.2f}\n"
-        f"  first sound after      {result.first_audio_s or 0:.2f} s from the click\n"
+        f"  first sound after      {result.first_sound_s or 0:.2f} s from the click\n"
         f"Ledger check\n"
         f"  segments               {ledger.segments}, {ledger.seconds} s, "
         f"{ledger.cost / MICRO:,.2f} credits\n"

@@ -64,7 +64,7 @@ def _print(results: list[CallResult]) -> None:
     refused = sum(r.refused_status is not None for r in results)
     answered = [r for r in results if r.answered]
     latencies = [t.latency_s for r in answered for t in r.turns if t.latency_s is not None]
-    first = [r.first_audio_s for r in answered if r.first_audio_s is not None]
+    first = [r.first_sound_s for r in answered if r.first_sound_s is not None]
     differences = [r.difference_s for r in answered if r.difference_s is not None]
     print(f"\ncallers {len(results)}: answered {len(answered)}, refused {refused}")
     print(f"click to first sound   {_spread(first)}")

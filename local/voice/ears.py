@@ -9,11 +9,11 @@ from local.voice.recognition import Recognizer
 
 
 class Ears:
-    """Hears which phrase was said."""
+    """Hears which of its phrases was said."""
 
-    def __init__(self) -> None:
+    def __init__(self, phrases: tuple[str, ...] = PHRASES) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pocketsphinx")
-        self._recognizer = Recognizer(PHRASES)
+        self._recognizer = Recognizer(phrases)
         self._consents: ConsentRecognizer | None = None  # loaded when it is first needed
 
     async def words_of(self, pcm: bytes, *, rate_hz: int) -> str:

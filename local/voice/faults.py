@@ -10,22 +10,39 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal[
-    "drop_after_s", "stall", "refuse", "error_code", "double_done", "mute", "think_s", "tts"
+    "drop_after_s",
+    "session_limit_s",
+    "stall",
+    "refuse",
+    "error_code",
+    "voice_fixed",
+    "double_done",
+    "mute",
+    "think_s",
+    "tts",
+    "chat",
+    "stt",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 
 
-class SpeechFault(BaseModel):
-    """What `POST /v1/audio/speech` does wrong. The fields combine; `status` wins over the rest."""
+class RestFault(BaseModel):
+    """What a REST route does wrong. The fields combine; `status` wins over the rest."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     status: int | None = Field(default=None, ge=400, le=599)
+    code: str | None = None  # in the body of the error
     retry_after: int | None = Field(default=None, ge=0)  # seconds, as the header of that name
     delay_s: Seconds = 0.0
-    truncate: bool = False  # the connection breaks in the middle of the audio
+    truncate: bool = False  # the connection breaks in the middle of the answer
+
+
+class SpeechFault(RestFault):
+    """Of `POST /v1/audio/speech`."""
+
     garbage: bool = False  # random bytes instead of audio
     silence: bool = False  # the right length, and nothing to hear
 
@@ -36,6 +53,8 @@ class FaultSet(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     drop_after_s: Seconds | None = None  # after connect, without a close frame; 0 drops at once
+    session_limit_s: Seconds | None = None  # after connect, with an error event and a close frame
+    voice_fixed: bool | None = None  # a session that has spoken keeps its voice, as at OpenAI
     stall: bool | None = None  # the socket stays open and is never answered
     refuse: bool | None = None  # 503 instead of a socket
     error_code: str | None = None  # an error event instead of the next response
@@ -43,6 +62,8 @@ class FaultSet(BaseModel):
     mute: bool | None = None  # a transcript without audio
     think_s: Seconds | None = None  # before response.created
     tts: SpeechFault | None = None
+    chat: RestFault | None = None  # POST /v1/chat/completions
+    stt: RestFault | None = None  # POST /v1/audio/transcriptions
     times: int | None = Field(default=None, ge=1)
 
 

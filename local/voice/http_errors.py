@@ -1,11 +1,13 @@
 """Errors in the shape OpenAI clients parse: {"error": {"message", "type", "param", "code"}}."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
 from pydantic import ValidationError
 
+from local.voice.faults import RestFault
 from shared.log import get_logger
 
 log = get_logger(__name__)
@@ -60,6 +62,22 @@ def error_response(error: HttpError) -> web.Response:
         "code": error.code,
     }
     return web.json_response({"error": body}, status=error.status, headers=error.headers)
+
+
+async def misbehave(fault: RestFault) -> None:
+    """Wait and fail as the fault asks for. Raises HttpError."""
+    await asyncio.sleep(fault.delay_s)
+    if fault.status is None:
+        return
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    is_limit = fault.status == HTTPStatus.TOO_MANY_REQUESTS
+    code = fault.code or ("rate_limit_exceeded" if is_limit else "server_error")
+    raise HttpError(fault.status, "this fault was asked for", code=code, headers=headers)
+
+
+def break_connection(request: web.Request) -> None:
+    if request.transport:
+        request.transport.abort()
 
 
 def _invalid(error: ValidationError) -> HttpError:

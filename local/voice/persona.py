@@ -99,6 +99,29 @@ TOPICS = (
         tool_word="credit",
     ),
     Topic(
+        ("my sister lives in london",),
+        "London is a fine city. I hope that your sister likes it there.",
+    ),
+    Topic(
+        ("what do you remember about me",),
+        "I remember nothing about you.",
+    ),
+    Topic(
+        ("please remember that",),
+        "I have nothing to remember it with.",
+        tool_word="remember",
+    ),
+    Topic(
+        ("forget about my sister",),
+        "I know nothing that I could forget.",
+        tool_word="forget",
+    ),
+    Topic(
+        ("send me the link",),
+        "I have no link for you.",
+        tool_word="link",
+    ),
+    Topic(
         ("please hang up", "goodbye"),
         "Goodbye! It was good to talk to you.",
         tool_word="end",
@@ -115,6 +138,9 @@ _NOT_A_WORD = re.compile(r"[^a-z' ]+")
 _QUOTED_ORDER = re.compile(
     r"\b(?:say|greet)\b[^:\"\n“]{0,60}:\s*(?:\"((?:[^\"\\]|\\.)*)\"|“([^”]*)”)", re.IGNORECASE
 )
+
+# An answer that broke off, as the agent quotes it to go on.
+_BROKEN_OFF = re.compile(r"<<(.+?)>>.*\bGo on\b", re.DOTALL)
 
 
 def topic_of(words: str) -> Topic | None:
@@ -138,3 +164,16 @@ def ordered_words(instructions: str) -> str | None:
     straight, typographic = orders[-1]
     words: str = re.sub(r"\\(.)", r"\1", straight) or typographic
     return words.strip() or None
+
+
+def rest_of_answer(instructions: str) -> str | None:
+    """What is left of an answer that broke off after `<<these words>>`; None: nothing broke off."""
+    broken = _BROKEN_OFF.search(instructions)
+    if broken is None:
+        return None
+    words = broken[1].strip()
+    for answer in (GREETING, FALLBACK, *(topic.answer for topic in TOPICS)):
+        _, found, rest = answer.partition(words)
+        if found:
+            return rest.strip() or None
+    return None

@@ -13,7 +13,7 @@ from local.voice.protocol import Event, ProtocolError, error_body, text_field
 from local.voice.response import Assignment, CancelReason, Response
 from local.voice.response_request import ResponseRequest, response_request
 from local.voice.services import Services
-from local.voice.session import Session
+from local.voice.session import Session, voice_name
 
 
 class Realtime:
@@ -82,10 +82,25 @@ class Realtime:
 
     async def _update_session(self, event: Event) -> None:
         before = self._session.turn_detection
+        self._check_voice(event)
         self._session.update(event.get("session"))
         if self._session.turn_detection != before:
             self._listening.listen_anew()
         await self._outlet.send("session.updated", session=self._session.snapshot())
+
+    def _check_voice(self, event: Event) -> None:
+        """A fault: a session that has spoken keeps its voice."""
+        if self._response is None or not self._services.faults.peek("voice_fixed"):
+            return
+        session = event.get("session")
+        audio = session.get("audio") if isinstance(session, dict) else None
+        output = audio.get("output") if isinstance(audio, dict) else None
+        if isinstance(output, dict) and voice_name(output.get("voice")) != self._session.voice:
+            raise ProtocolError(
+                "Cannot update a conversation's voice if assistant audio is present.",
+                code="cannot_update_voice",
+                param="session.audio.output.voice",
+            )
 
     async def _create_item(self, event: Event) -> None:
         item = client_item(event.get("item"))

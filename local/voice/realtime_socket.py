@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
+from local.voice.faults import Kind
 from local.voice.http_errors import HttpError
-from local.voice.protocol import MESSAGE_BYTES_MAX, Event, ProtocolError, new_id
+from local.voice.protocol import MESSAGE_BYTES_MAX, Event, ProtocolError, error_body, new_id
 from local.voice.realtime import Realtime
 from local.voice.services import Services
 from local.voice.session import Session
@@ -66,6 +68,8 @@ class RealtimeSocket:
         self._connected_s = services.clock.monotonic()
         self._stalled = False
         self._drop_timer: asyncio.TimerHandle | None = None
+        self._limit_timer: asyncio.TimerHandle | None = None
+        self._expiry: asyncio.Task[None] | None = None
         self._events_sent = 0
         self._event_prefix = new_id("event")
 
@@ -80,7 +84,7 @@ class RealtimeSocket:
                 if not self._stalled:
                     await self._receive(message, realtime)
         finally:
-            self._stop_drop_timer()
+            self._stop_timers()
             await realtime.close()
         return self._ws
 
@@ -102,12 +106,29 @@ class RealtimeSocket:
         """Begin or end the faults of a socket that are in force now."""
         faults = self._services.faults
         self._stalled = bool(faults.take("stall"))
-        self._stop_drop_timer()
-        drop_after_s = faults.peek("drop_after_s")
-        if drop_after_s is not None:
-            age_s = self._services.clock.monotonic() - self._connected_s
-            wait_s = max(0.0, drop_after_s - age_s)
-            self._drop_timer = asyncio.get_running_loop().call_later(wait_s, self._drop)
+        self._stop_timers()
+        self._drop_timer = self._timer_of("drop_after_s", self._drop)
+        self._limit_timer = self._timer_of("session_limit_s", self._expire)
+
+    def _timer_of(self, kind: Kind, act: Callable[[], None]) -> asyncio.TimerHandle | None:
+        """Seconds after the connect, for a fault that is in force."""
+        after_s = self._services.faults.peek(kind)
+        if after_s is None:
+            return None
+        age_s = self._services.clock.monotonic() - self._connected_s
+        return asyncio.get_running_loop().call_later(max(0.0, after_s - age_s), act)
+
+    def _expire(self) -> None:
+        """End the session as a provider does whose sessions have a longest time."""
+        if self._services.faults.take("session_limit_s") is None:
+            return
+        self._services.stats.sessions_expired += 1
+        self._expiry = asyncio.get_running_loop().create_task(self._say_expired())
+
+    async def _say_expired(self) -> None:
+        error = ProtocolError("the session has reached its longest time", code="session_expired")
+        await self.send("error", error=error_body(error, event_id=None))
+        await self._ws.close()
 
     def _drop(self) -> None:
         """Break the connection without a close frame, as a dying provider does."""
@@ -117,10 +138,11 @@ class RealtimeSocket:
         if self._request.transport:
             self._request.transport.abort()
 
-    def _stop_drop_timer(self) -> None:
-        if self._drop_timer:
-            self._drop_timer.cancel()
-            self._drop_timer = None
+    def _stop_timers(self) -> None:
+        for timer in (self._drop_timer, self._limit_timer):
+            if timer:
+                timer.cancel()
+        self._drop_timer = self._limit_timer = None
 
     async def _receive(self, message: WSMessage, realtime: Realtime) -> None:
         if message.type != WSMsgType.TEXT:

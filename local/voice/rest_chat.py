@@ -7,7 +7,8 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from local.voice.http_errors import HttpError
+from local.voice.faults import RestFault
+from local.voice.http_errors import HttpError, break_connection, misbehave
 from local.voice.mind import Line, MindFailed, Prompt, Sentence, ToolCall, tool_choice_of, tool_of
 from local.voice.protocol import new_id
 from local.voice.services import Services
@@ -51,7 +52,9 @@ class ChatRoute:
     async def post(self, request: web.Request) -> web.StreamResponse:
         """The handler of the route."""
         self._services.stats.chat_requests += 1
+        fault: RestFault = self._services.faults.take("chat") or RestFault()
         wanted = ChatRequest.model_validate_json(await request.read() or "{}")
+        await misbehave(fault)
         completion = Completion(wanted, clock_s=int(self._services.clock.now().timestamp()))
         deltas = self._deltas(completion)
         if not wanted.stream:
@@ -63,6 +66,9 @@ class ChatRoute:
         await response.prepare(request)
         if first is not None:
             await response.write(_event(completion.chunk(first)))
+        if fault.truncate:
+            break_connection(request)
+            return response
         async for delta in deltas:
             await response.write(_event(completion.chunk(delta)))
         for chunk in completion.last_chunks():

@@ -1,6 +1,5 @@
 """`POST /v1/audio/speech`: speech as OpenAI's endpoint streams it, in WAV or raw PCM."""
 
-import asyncio
 import base64
 import json
 import secrets
@@ -11,7 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from local.voice.faults import SpeechFault
-from local.voice.http_errors import HttpError
+from local.voice.http_errors import HttpError, break_connection, misbehave
 from local.voice.languages import language_of_model
 from local.voice.sentences import sentences_of
 from local.voice.services import Services
@@ -52,9 +51,7 @@ class SpeechRoute:
             raise HttpError(
                 400, "response_format must be wav or pcm", param="response_format", code="invalid"
             )
-        await asyncio.sleep(fault.delay_s)
-        if fault.status:
-            raise _failure(fault, fault.status)
+        await misbehave(fault)
         pieces = self._audio(wanted, fault)
         if wanted.stream_format == "sse":
             return await self._stream_events(request, wanted, pieces)
@@ -88,7 +85,7 @@ class SpeechRoute:
         async for pcm in pieces:
             if truncate:
                 await response.write(pcm[: len(pcm) // 2])
-                _break_connection(request)
+                break_connection(request)
                 return response
             await response.write(pcm)
         await response.write_eof()
@@ -119,14 +116,3 @@ class SpeechRoute:
 
 def _event(data: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(data).encode() + b"\n\n"
-
-
-def _failure(fault: SpeechFault, status: int) -> HttpError:
-    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    code = "rate_limit_exceeded" if status == 429 else "server_error"  # noqa: PLR2004 - HTTP
-    return HttpError(status, "this fault was asked for", code=code, headers=headers)
-
-
-def _break_connection(request: web.Request) -> None:
-    if request.transport:
-        request.transport.abort()

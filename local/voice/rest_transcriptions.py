@@ -5,7 +5,8 @@ import asyncio
 from aiohttp import web
 from aiohttp.web_request import FileField
 
-from local.voice.http_errors import HttpError
+from local.voice.faults import RestFault
+from local.voice.http_errors import HttpError, misbehave
 from local.voice.resample import resample
 from local.voice.services import Services
 from local.voice.speech import BYTES_PER_MS, SPEECH_RATE_HZ
@@ -25,7 +26,9 @@ class TranscriptionsRoute:
     async def post(self, request: web.Request) -> web.StreamResponse:
         """The handler of the route."""
         self._services.stats.transcription_requests += 1
+        fault: RestFault = self._services.faults.take("stt") or RestFault()
         form = await request.post()
+        await misbehave(fault)
         file, shape = form.get("file"), form.get("response_format") or "json"
         if not isinstance(file, FileField):
             raise HttpError(400, "file is required", param="file", code="missing")

@@ -2,11 +2,19 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from local.voice.mind import Line, Prompt, Sentence, Tool, ToolCall, Utterance
-from local.voice.persona import FALLBACK, GREETING, ordered_words, topic_of
+from local.voice.notes import notes_for, remembered_in
+from local.voice.persona import (
+    FALLBACK,
+    GREETING,
+    ordered_words,
+    rest_of_answer,
+    topic_of,
+)
 from local.voice.sentences import sentences_of
 
 STILL_HERE = "I am still here. Are you?"
@@ -32,6 +40,10 @@ class ScriptedMind:
         if call:
             yield call
             return
+        notes = notes_for(prompt)
+        if notes:
+            yield Sentence(notes)
+            return
         for sentence in sentences_of(words_for(prompt)):
             yield Sentence(sentence)
 
@@ -50,12 +62,18 @@ def tool_call_for(prompt: Prompt) -> ToolCall | None:
     if topic is None or topic.tool_word is None or ordered_words(prompt.order):
         return None
     fitting = [tool for tool in prompt.tools if topic.tool_word in _words_of_name(tool.name)]
-    return _call(fitting[0]) if fitting else None
+    return _call(fitting[0], said=_said(prompt)) if fitting else None
+
+
+def _said(prompt: Prompt) -> dict[str, str]:
+    """Arguments by these names: the caller's last words, and those before."""
+    words = [line.text for line in prompt.lines if line.role == "user"]
+    return {"words": words[-1], "fact": words[-2] if len(words) > 1 else words[-1]}
 
 
 def words_for(prompt: Prompt) -> str:
     """What to say, tools aside."""
-    ordered = ordered_words(prompt.order)
+    ordered = rest_of_answer(prompt.order) or ordered_words(prompt.order)
     if ordered:
         return ordered
     spoken = [line for line in prompt.lines if line.role != "system"]
@@ -66,8 +84,16 @@ def words_for(prompt: Prompt) -> str:
         return _spoken_result(last)
     if last.role == "assistant":
         return STILL_HERE
-    topic = topic_of(last.text)
-    return topic.answer if topic else FALLBACK
+    return _answer(last.text, prompt.instructions)
+
+
+def _answer(said: str, instructions: str) -> str:
+    topic = topic_of(said)
+    if topic is None:
+        return FALLBACK
+    if topic is topic_of("what do you remember about me"):
+        return remembered_in(instructions) or topic.answer
+    return topic.answer
 
 
 def _words_of_name(name: str) -> list[str]:
@@ -75,14 +101,14 @@ def _words_of_name(name: str) -> list[str]:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower().replace("-", "_").split("_")
 
 
-def _call(tool: Tool) -> ToolCall:
+def _call(tool: Tool, *, said: Mapping[str, str] = MappingProxyType({})) -> ToolCall:
     """A call with an unremarkable value for each required argument."""
     properties = tool.parameters.get("properties")
     required = tool.parameters.get("required")
     arguments = {}
     for name in required if isinstance(required, list) else []:
         schema = properties.get(name) if isinstance(properties, dict) else None
-        arguments[name] = _argument(schema if isinstance(schema, dict) else {})
+        arguments[name] = said.get(name) or _argument(schema if isinstance(schema, dict) else {})
     return ToolCall(tool.name, json.dumps(arguments))
 
 

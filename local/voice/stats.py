@@ -11,6 +11,7 @@ class Stats:
     connections_open: int = 0  # gauge
     connections_refused: int = 0
     connections_dropped: int = 0  # by a fault
+    sessions_expired: int = 0  # by a fault
     responses: int = 0
     responses_cancelled: int = 0
     responses_active: int = 0  # gauge
@@ -22,6 +23,7 @@ class Stats:
     protocol_errors: int = 0
     sentences_synthesized: int = 0
     sentences_from_cache: int = 0
+    last_voice: str = ""  # that was asked for
     speech_requests: int = 0
     transcription_requests: int = 0
     chat_requests: int = 0

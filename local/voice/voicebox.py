@@ -36,6 +36,7 @@ class Voicebox:
     async def say(self, sentence: str, manner: Manner) -> bytes:
         """PCM16 mono at 24 kHz with a pause after it."""
         key = (sentence, manner)
+        self._stats.last_voice = manner.voice
         if key in self._cache:
             self._cache.move_to_end(key)
             self._stats.sentences_from_cache += 1

@@ -160,6 +160,18 @@ class CallPage:
         level: float = await self.page.evaluate(_LOUDNESS)
         return level
 
+    async def sideways(self) -> int:
+        """Pixels by which the page is wider than the screen."""
+        pixels: int = await self.page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        return pixels
+
+    async def contrast_too_low(self) -> list[str]:
+        """Visible texts with less than 4.5 to 1 against what lies behind them."""
+        found: list[str] = await self.page.evaluate(_LOW_CONTRAST)
+        return found
+
     async def wait_sound(self, *, timeout_s: float = 10) -> float:
         """Seconds until the caller heard something. Fails when it stays silent."""
         began = time.monotonic()
@@ -180,6 +192,32 @@ _LOUDNESS = """async () => {
   analyser.getFloatTimeDomainData(samples);
   await context.close();
   return Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
+}"""
+
+
+_LOW_CONTRAST = """() => {
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = parts(colour).map((part) => part / 255)
+      .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if ((parts(colour)[3] ?? 1) > 0.99) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  return [...document.querySelectorAll('main *')]
+    .filter((element) => element.checkVisibility() && !element.closest('.orb'))
+    .filter((element) => [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+    .map((element) => {
+      const pair = [light(getComputedStyle(element).color), light(ground(element))];
+      const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+      return ratio < 4.5 ? `${ratio.toFixed(2)} ${element.textContent.slice(0, 30)}` : '';
+    })
+    .filter(Boolean);
 }"""
 
 

@@ -18,6 +18,7 @@ from local.ear import Ear
 from local.hearing import Hearing
 from local.microphone import Microphone, spoken
 from local.stack import Stack
+from shared.call_protocol import TRACK_DISCLOSURE
 from shared.clock import SystemClock
 
 CONNECT_MAX_S = 10
@@ -133,8 +134,9 @@ async def joined(url: str, token: str) -> AsyncIterator[Handset]:
     handset = Handset(rtc.Room(), Hearing())
     ear = Ear(handset.hearing, clock=clock)
 
-    def on_track(track: rtc.Track, _publication: object, _who: object) -> None:
-        if track.kind == rtc.TrackKind.KIND_AUDIO:
+    def on_track(track: rtc.Track, publication: rtc.TrackPublication, _who: object) -> None:
+        # What is heard before the voice is paid for by nobody, and no answer to anything.
+        if track.kind == rtc.TrackKind.KIND_AUDIO and publication.name != TRACK_DISCLOSURE:
             ear.listen(track)
 
     def on_disconnected(_reason: object) -> None:

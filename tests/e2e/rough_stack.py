@@ -28,6 +28,7 @@ PATIENCE = {
     "CALL_REJOIN_LIMIT_S": "6",
     "AGENT_PROCESSES": "2",
     "AGENT_CALLS_PER_PROCESS": "4",
+    "PHONE_OPERATOR_NUMBER": "+49305550111",  # whom nobody can call without a SIP service
 }
 SLOTS = 8
 HEALTHY_WITHIN_S = 40  # a killed agent loads the media framework again

@@ -5,23 +5,21 @@ For what a healthy control plane can't be made to do on command; the full stack 
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from control_plane.routes.page import page_router
 from local.web_assets import ensure_web_assets
+from tests.e2e.served_app import served
 
 ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = "ws://127.0.0.1:9"  # the discard port: nobody listens
-START_LIMIT_S = 10
 
 
 @dataclass(slots=True)
@@ -97,23 +95,6 @@ async def serve_page(
     web = web_root or ROOT / "web"
     app.include_router(page_router(web, livekit_url=livekit_url, local=local))
     app.add_api_route("/dev/session", api.answer, methods=["POST"])
-    app.add_api_route("/api/{rest:path}", api.answer, methods=["GET", "POST"])
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        await _until_started(server)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        api.base_url = f"http://127.0.0.1:{port}"
+    app.add_api_route("/api/{rest:path}", api.answer, methods=["GET", "POST", "DELETE"])
+    async with served(app) as api.base_url:
         yield api
-    finally:
-        server.should_exit = True
-        server.force_exit = True  # a browser keeps its connections open
-        await serving
-
-
-async def _until_started(server: uvicorn.Server) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
-    while not server.started:
-        assert time.monotonic() < deadline, "the page was not served in time"
-        await asyncio.sleep(0.02)

@@ -57,6 +57,11 @@ class Talk:
         return call._hearing.last_s if call else None
 
     @property
+    def quiet_s(self) -> float:
+        """How long the agent has said nothing; 0 before its first sound."""
+        return time.monotonic() - (self.last_heard_at_s or time.monotonic())
+
+    @property
     def heard_s(self) -> float:
         """How long ago the agent was first heard: the length of the call up to now."""
         first_s = self.first_heard_at_s

@@ -103,7 +103,7 @@ async def test_a_small_screen_shows_everything_without_scrolling_sideways(
             viewport={"width": 360, "height": 640},
             color_scheme=scheme,
         )
-        assert await _sideways(page) == 0
+        assert await page.sideways() == 0
         await page.dial()
         async with join_as_agent(
             media.url, media.key, media.secret, f"ro-{ticket['callId']}"
@@ -112,45 +112,5 @@ async def test_a_small_screen_shows_everything_without_scrolling_sideways(
             await agent.caption("W" * 400, identity="agent", segment="1")
             await agent.tell_notice("low_balance", "Less than a minute is left. " * 5)
             await page.see("WWW")
-            assert await _sideways(page) == 0
-        assert await _contrast_too_low(page) == []
-
-
-async def _sideways(page: CallPage) -> int:
-    """Pixels by which the page is wider than the screen."""
-    pixels: int = await page.page.evaluate(
-        "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    return pixels
-
-
-async def _contrast_too_low(page: CallPage) -> list[str]:
-    """Visible texts with less than 4.5 to 1 against what lies behind them."""
-    found: list[str] = await page.page.evaluate(_LOW_CONTRAST)
-    return found
-
-
-_LOW_CONTRAST = """() => {
-  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => {
-    const [r, g, b] = parts(colour).map((part) => part / 255)
-      .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      if ((parts(colour)[3] ?? 1) > 0.99) return colour;
-    }
-    return 'rgb(255, 255, 255)';
-  };
-  return [...document.querySelectorAll('main *')]
-    .filter((element) => element.checkVisibility() && !element.closest('.orb'))
-    .filter((element) => [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
-    .map((element) => {
-      const pair = [light(getComputedStyle(element).color), light(ground(element))];
-      const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-      return ratio < 4.5 ? `${ratio.toFixed(2)} ${element.textContent.slice(0, 30)}` : '';
-    })
-    .filter(Boolean);
-}"""
+            assert await page.sideways() == 0
+        assert await page.contrast_too_low() == []

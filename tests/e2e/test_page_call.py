@@ -169,6 +169,28 @@ async def test_a_warning_and_a_top_up_are_shown(line: Line) -> None:
         await page.see("15,000")
 
 
+async def test_a_voice_that_is_away_is_said_until_the_meter_runs_again(line: Line) -> None:
+    page = line.page
+    away = "The voice is gone for a moment. This time is free."
+    await page.dial()
+    async with line.agent() as agent:
+        await page.wait_phase("talking")
+        await agent.tell_meter("running", 5, 600)
+        await agent.tell_meter("paused", 7, 600)
+        await agent.tell_notice("provider_away", away)
+        await page.see(away)
+        toast = {"title": away, "variant": "warning"}
+        assert await agent.call_page("pg.toast", toast) == {"shown": True}
+        assert await page.page.get_by_text(away).count() == 1
+        await agent.tell_meter("running", 7, 600)
+        await until(lambda: _unseen(page, away))
+        await page.see("is speaking")
+
+
+async def _unseen(page: CallPage, words: str) -> bool:
+    return await page.page.get_by_text(words).filter(visible=True).count() == 0
+
+
 async def test_the_agents_goodbye_is_the_reason_shown(line: Line) -> None:
     page = line.page
     await page.dial()

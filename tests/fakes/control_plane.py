@@ -15,6 +15,7 @@ from aiohttp import web
 
 from shared.call_protocol import (
     CallConfig,
+    CallEvent,
     CloseAnswer,
     CloseCall,
     Gap,
@@ -47,6 +48,7 @@ class FakeCall:
     end_reason: str = ""
     transcript: dict[int, TranscriptItem] = field(default_factory=dict)
     gaps: dict[int, Gap] = field(default_factory=dict)
+    events: dict[int, CallEvent] = field(default_factory=dict)
 
     @property
     def closed(self) -> bool:
@@ -188,6 +190,7 @@ class FakeControlPlane:
         call = self._call(request)
         call.transcript.update({item.index: item for item in report.items})
         call.gaps.update({gap.index: gap for gap in report.gaps})
+        call.events.update({event.index: event for event in report.events})
         return _json("{}")
 
     async def _workers(self, request: web.Request) -> web.Response:

@@ -94,6 +94,7 @@ class Caller:
     saying: bytearray = field(default_factory=bytearray)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     microphone: rtc.LocalAudioTrack | None = None
+    queue_ms: int = 100
 
     async def join(self, url: str, token: str) -> None:
         room = self.room
@@ -104,7 +105,7 @@ class Caller:
         await room.connect(url, token)
         for method in ("pg.toast", "pg.error"):
             room.local_participant.register_rpc_method(method, self._on_rpc(method))
-        source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=100)
+        source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=self.queue_ms)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         self.microphone = rtc.LocalAudioTrack.create_audio_track("mic", source)
         await room.local_participant.publish_track(self.microphone, options)

@@ -21,7 +21,9 @@ from shared.db import transaction
 from shared.ids import new_uuid
 from tests.integration import consenting
 from tests.integration.key_desk import Key, make_key
+from tests.integration.phone_rig import a_phone_number
 from tests.integration.receipted_calls import billed_call
+from tests.integration.recording_desk import a_recording
 from tests.web_process import Caller
 
 Params = dict[str, str]
@@ -143,9 +145,20 @@ async def an_invoice(owner: Caller) -> Params:
     return {"invoice_id": invoice.id}
 
 
+async def a_character(owner: Caller) -> Params:
+    config = {"maxOutputTokens": None, "model": "x", "temperature": 0.8, "voice": "Ara"}
+    body = {"name": "Mine", "prompt": "Secret.", "voiceName": "Ara", "sessionConfig": config}
+    answer = await owner.post("/api/characters", json.dumps(body))
+    assert answer.status_code == 201, answer.text
+    return {"character_id": answer.json()["id"]}
+
+
 OWNED: dict[str, Owned] = {
+    "GET /api/characters/{character_id}": Owned(a_character),
     "GET /api/calls/{call_id}": Owned(a_call),
     "GET /api/calls/{call_id}/receipt": Owned(an_ended_call),
+    "GET /api/calls/{call_id}/recording": Owned(a_recording),
+    "DELETE /api/calls/{call_id}/recording": Owned(a_recording),
     "DELETE /api/api-keys/{key_id}": Owned(a_key),
     "POST /api/consents/{consent_id}/recording": Owned(a_consent_begun, b"no audio", "audio/wav"),
     "DELETE /api/consents/{consent_id}": Owned(a_consent),
@@ -158,6 +171,7 @@ OWNED: dict[str, Owned] = {
     "POST /api/v1/jobs/{job_id}/cancel": Owned(a_job),
     "GET /api/v1/jobs/{job_id}/events": Owned(a_job_that_ended),
     "GET /api/invoices/{invoice_id}": Owned(an_invoice),
+    "DELETE /api/phone-numbers/{number_id}": Owned(a_phone_number),
 }
 
 _STAFF = "any account's, for staff alone: test_operator_roles.py asks as everybody else"
@@ -169,7 +183,7 @@ EVERYBODYS: dict[str, str] = {
     },
     **{
         f"POST /api/operator/accounts/{{user_id}}/{verb}": _STAFF
-        for verb in ("grant", "adjust", "freeze", "unfreeze")
+        for verb in ("grant", "adjust", "freeze", "unfreeze", "age")
     },
     "GET /api/audio/{key}": "the signature in the link is the right to hear it, whoever has it",
     "GET /v1/models/{model}": "the models are the same for everybody",

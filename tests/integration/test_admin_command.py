@@ -8,23 +8,34 @@ import sys
 import asyncpg
 
 from billing import audit
+from control_plane.admin.__main__ import parser, run
 from tests import builders
+from tests.web_process import Web
 
 BY = ["--by", "olga", "--reason", "ticket 4711"]
 
 
-async def admin(dsn: str, *words: str, module: str = "control_plane.admin") -> tuple[int, str]:
+async def admin(
+    dsn: str, *words: str, module: str = "control_plane.admin", stdin: str = ""
+) -> tuple[int, str]:
     env = {**os.environ, "DATABASE_URL": dsn}
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", module, *words],
         env=env,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
+
+
+async def shell(web: Web, *words: str) -> str:
+    """The same without a process of its own, which takes seconds."""
+    async with web.db.transaction():
+        return await run(web.db, parser().parse_args(words))
 
 
 async def test_an_evening_at_the_shell(db_dsn: str) -> None:

@@ -1,9 +1,11 @@
 """Calls of a real worker over a real livekit-server, measured with the caller's own stopwatch."""
 
 import asyncio
+import audioop
 import math
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ import pytest_asyncio
 from livekit import api, rtc
 
 from tests.integration.agent_rig import (
+    LOUD,
+    RATE_HZ,
     Caller,
     Rig,
     Worker,
@@ -200,6 +204,50 @@ async def test_a_caller_who_vanishes_for_good_pays_for_what_was_heard(rig: Rig) 
     assert talked_s - 1 <= call.seconds <= math.ceil(talked_s)
 
 
+@dataclass
+class Miser(Caller):
+    """Sends nothing while it listens, and is not muted: a changed client can do that."""
+
+    queue_ms: int = 0  # the SDK fills a queue with silence, and that is packets
+    sends: bool = True
+    heard_ms: int = 0
+
+    async def _speak(self, source: rtc.AudioSource) -> None:
+        samples = RATE_HZ // 100
+        while True:
+            if self.sends:
+                frame = rtc.AudioFrame(bytes(2 * samples), RATE_HZ, 1, samples)
+                await source.capture_frame(frame)
+            await asyncio.sleep(0.01)
+
+    async def _hear(self, track: rtc.Track) -> None:
+        async for event in rtc.AudioStream(track, sample_rate=RATE_HZ, num_channels=1):
+            if audioop.max(bytes(event.frame.data), 2) > LOUD:
+                self.first_heard_s = self.first_heard_s or time.monotonic()
+                self.heard_ms += 10
+
+
+@pytest.mark.usefixtures("worker")
+async def test_who_sends_nothing_hears_nothing_for_it(rig: Rig) -> None:
+    """17 s of a story were once heard for the price of one."""
+    story = " ".join(f"This is sentence {number} about a lighthouse." for number in range(20))
+    call = rig.plane.add(config(greeting=f'Say: "{story}"'))
+    await rig.dispatch(call)
+    caller = Miser()
+    await caller.join(rig.url, rig.token(call))
+    await until(lambda: caller.first_heard_s)
+    caller.sends = False
+    await until(lambda: caller.meters[-1].state == "paused")
+    heard_ms = caller.heard_ms
+    await asyncio.sleep(4)
+    assert caller.heard_ms - heard_ms < 500
+    caller.sends = True
+    await until(lambda: caller.heard_ms - heard_ms > 2_000)
+    await caller.leave()
+    await until(lambda: call.closed)
+    assert call.end_reason == "caller_hangup"
+
+
 @pytest.mark.usefixtures("worker")
 async def test_a_muted_caller_is_still_a_caller(rig: Rig) -> None:
     call = rig.plane.add(config())
@@ -269,6 +317,20 @@ async def test_only_the_caller_may_change_the_configuration(rig: Rig, worker: Wo
     await caller.leave()
     caller = await rig.ring(locked)
     agent = next(iter(caller.room.remote_participants.values()))
-    assert await update(caller.room, change, agent.identity) == '{"changed": false}'
+    words_alone = '{"instructions": "You are Rex."}'
+    assert await update(caller.room, words_alone, agent.identity) == '{"changed": false}'
     await caller.leave()
     await until(lambda: call.closed and locked.closed)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_the_longest_sentence_before_a_call_is_read_to_its_end(rig: Rig) -> None:
+    """It may take 20 s, which was also how long a greeting was waited for, with it or without."""
+    words = "You talk to an AI, a computer program, and to no human being whatsoever. " * 5
+    call = rig.plane.add(config(disclosure=words[:300].strip()))
+    caller = await rig.ring(call)
+    await until(lambda: call.settles or call.closed, deadline_s=45)
+    assert not call.closed
+    await caller.leave()
+    await until(lambda: call.closed)
+    assert call.end_reason == "caller_hangup"

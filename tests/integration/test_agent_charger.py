@@ -10,13 +10,15 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from agent.charger import SETTLE_EVERY_S, Charger
 from agent.charging_client import ChargingClient
 from agent.journal import Journal, Mode, SlotState, Watermark
 from agent.last_rites import close_the_dead
-from shared.call_protocol import CallConfig
+from shared.call_protocol import CallConfig, Gap, TranscriptReport
 from shared.clock import SystemClock
 from shared.end_reasons import ENDINGS, EndReason
 from tests.fakes.control_plane import TOKEN, FakeCall, FakeControlPlane
@@ -410,3 +412,29 @@ async def test_a_batch_that_is_refused_ends_no_call(
         plane.fault = lambda _route: ""
         await until(lambda: journal.answer(0))
     assert call.seconds == 6
+
+
+async def test_what_is_empty_is_not_sent_since_an_older_control_plane_may_not_know_it() -> None:
+    """While a new version goes out, agents are newer than web processes, which forbid the rest."""
+    sent: list[dict[str, object]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        sent.append(await request.json())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/internal/v1/calls/{id}/transcript", take)
+    gap = Gap(index=0, at_s=0, lasted_s=0.5, cause="media_lost")
+    async with TestServer(app) as server:
+        url = str(server.make_url("")).rstrip("/")
+        async with ChargingClient(url, SecretStr(TOKEN)) as client:
+            await client.post_transcript(uuid4(), TranscriptReport(epoch=1, items=[]))
+            await client.post_transcript(uuid4(), TranscriptReport(epoch=1, items=[], gaps=[gap]))
+    assert sent == [
+        {"epoch": 1, "items": []},
+        {
+            "epoch": 1,
+            "items": [],
+            "gaps": [{"index": 0, "at_s": 0, "lasted_s": 0.5, "cause": "media_lost"}],
+        },
+    ]

@@ -120,7 +120,7 @@ async def test_a_call_whose_agent_is_gone_closes_at_the_settled_second(
     await _age(connection, seen_s=25, placed_s=60)
     rooms = ScriptedRooms(present={room: [CALLER]})
 
-    closed = await Reaper(pool, rooms).round()
+    closed = await Reaper(pool, rooms, 60).round()
 
     row = await connection.fetchrow(
         "select state, seconds, end_reason, closed_by from call_sessions"
@@ -144,7 +144,7 @@ async def test_silence_that_nobody_listened_to_ends_no_call(pool: Pool, connecti
     await connection.execute("update listeners set listening_since = clock_timestamp()")
     await _age(connection, seen_s=25, placed_s=60)
 
-    assert await Reaper(pool, ScriptedRooms(present={room: []})).round() == 0
+    assert await Reaper(pool, ScriptedRooms(present={room: []}), 60).round() == 0
 
 
 async def test_an_error_of_the_media_server_ends_no_call(pool: Pool, connection: Any) -> None:
@@ -152,7 +152,7 @@ async def test_an_error_of_the_media_server_ends_no_call(pool: Pool, connection:
     await _configure(connection)
     await _age(connection, seen_s=300, placed_s=400)
 
-    closed = await Reaper(pool, ScriptedRooms(is_down=True)).round()
+    closed = await Reaper(pool, ScriptedRooms(is_down=True), 60).round()
 
     assert closed == 0
 
@@ -167,7 +167,7 @@ async def test_an_agent_that_did_not_come_is_asked_for_once_more(
     )
     await _age(connection, seen_s=6, placed_s=6)
     rooms = ScriptedRooms(present={room: [CALLER]})
-    reaper = Reaper(pool, rooms)
+    reaper = Reaper(pool, rooms, 60)
 
     await reaper.round()
     await reaper.round()
@@ -183,7 +183,7 @@ async def test_rooms_without_a_call_are_deleted_and_others_left_alone(
     orphan = "ro-00000000-0000-4000-a000-000000000001"
     rooms = ScriptedRooms(present={f"ro-{call}": [CALLER, AGENT], orphan: [CALLER], "theirs": []})
 
-    assert await Reaper(pool, rooms).compare_rooms() == 1
+    assert await Reaper(pool, rooms, 60).compare_rooms() == 1
     assert rooms.deleted == [orphan]
 
 

@@ -152,7 +152,7 @@ async def test_while_the_first_is_worked_on_the_second_may_come_later(
         ValueError("a bug"),
         asyncio.CancelledError(),
     ],
-    ids=repr,
+    ids=lambda trouble: f"{type(trouble).__name__} {getattr(trouble, 'status_code', '')}".strip(),
 )
 async def test_what_may_succeed_later_runs_again(
     counter: Counter, user: UUID, trouble: Response | BaseException

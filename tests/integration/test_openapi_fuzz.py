@@ -212,6 +212,7 @@ def _sender(
 
 
 OPEN = {
+    "GET /api/help",
     "GET /api/packages",
     "GET /api/plans",
     "GET /api/prices",
@@ -221,6 +222,7 @@ OPEN = {
     "GET /api/audio/{key}",  # its address is the permission
 }
 WITHOUT_BODY = {
+    "POST /api/phone-calls",  # refuses whatever comes
     "POST /api/audio-files/{file_id}/restore",
     "POST /api/portal",
     "POST /api/subscription/refresh",

@@ -24,6 +24,9 @@ MINIMUM = {
     "GET /api/daily-stats": "operator",
     "GET /api/operator/dead-letters": "support",
     "POST /api/operator/dead-letters/retry": "operator",
+    "GET /api/operator/reports": "support",
+    "POST /api/operator/reports/resolve": "support",
+    "POST /api/operator/reports/reopen": "support",
     "POST /api/operator/accounts/find": "support",
     f"GET {ACCOUNT}": "support",
     f"GET {ACCOUNT}/ledger": "support",
@@ -34,6 +37,7 @@ MINIMUM = {
     f"POST {ACCOUNT}/adjust": "operator",
     f"POST {ACCOUNT}/freeze": "operator",
     f"POST {ACCOUNT}/unfreeze": "operator",
+    f"POST {ACCOUNT}/age": "operator",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "/find": {"email": "nobody@example.test"},
@@ -42,6 +46,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/freeze": {"reason": WHY},
     "/unfreeze": {"reason": WHY},
     "/retry": {"reason": WHY},
+    "/resolve": {"reason": WHY},
+    "/reopen": {"reason": WHY},
+    "/age": {"reason": WHY, "isAdult": False},
 }
 
 

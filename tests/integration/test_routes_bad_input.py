@@ -99,6 +99,19 @@ async def test_a_call_request_that_is_no_json_is_refused(web: Web) -> None:
     assert await builders.fingerprint(web.db) == before
 
 
+async def test_what_no_database_takes_is_refused_in_names_and_in_queries_too(web: Web) -> None:
+    caller = await web.account(paid=True)
+    before = await builders.fingerprint(web.db)
+    wish = {"name": "Nora", "prompt": "You are Nora.", "voiceName": "Ara\x00", **config()}
+    assert_upstream_body(await caller.post("/api/characters", json.dumps(wish)), 400)
+    for method in ("GET", "DELETE"):
+        answer = await web.client.request(
+            method, "/api/memories?characterId=%00", headers=caller.headers
+        )
+        assert_upstream_body(answer, 400)
+    assert await builders.fingerprint(web.db) == before
+
+
 async def test_a_call_request_of_the_wrong_shape_is_refused_with_details(web: Web) -> None:
     caller = await web.account(paid=True)
     before = await builders.fingerprint(web.db)

@@ -33,6 +33,7 @@ async def test_a_token_lets_the_caller_into_one_room_and_tells_nothing_else(
         "expiresAt",
         "creditsPerMinute",
         "maxSeconds",
+        "disclosure",
     }
     assert body["url"] == media.url
     assert body["creditsPerMinute"] == 1000
@@ -59,6 +60,7 @@ async def test_a_token_lets_the_caller_into_one_room_and_tells_nothing_else(
 
 async def test_everything_about_the_call_is_frozen_in_its_rows(web: Web) -> None:
     caller = await web.account(balance=5_000, paid=True)
+    await caller.post("/api/age", '{"isAdult": true}')
 
     answer = await caller.ask_for_call(
         instructions="Be brief.",

@@ -78,6 +78,8 @@ async def test_a_call_in_full(web: Web) -> None:
         "freeCall": False,
         "transcript": [],
         "gaps": [],
+        "title": None,
+        "highlights": [],
     }
 
 

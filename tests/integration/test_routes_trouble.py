@@ -2,30 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from urllib.parse import parse_qs, urlsplit
-
-import pytest_asyncio
 
 from tests import builders
-from tests.cable import Cable, cable_to
+from tests.cable import Cable
 from tests.web_process import Media, Web, running_web, unused_port, web_settings
-
-
-@pytest_asyncio.fixture
-async def database_cable(db_dsn: str) -> AsyncIterator[Cable]:
-    folder = parse_qs(urlsplit(db_dsn).query)["host"][0]
-    async with cable_to(f"{folder}/.s.PGSQL.5432") as cable:
-        yield cable
-
-
-@pytest_asyncio.fixture
-async def wired(db_dsn: str, media: Media, database_cable: Cable) -> AsyncIterator[Web]:
-    """The web process behind a cable to its database; `db` is not behind it."""
-    name = urlsplit(db_dsn).path
-    dsn = f"postgresql://postgres@127.0.0.1:{database_cable.port}{name}"
-    async with running_web(web_settings(dsn, media), db_dsn=db_dsn) as running:
-        yield running
 
 
 async def test_everything_is_well(db_dsn: str, media: Media, redis_url: str) -> None:

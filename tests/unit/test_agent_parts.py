@@ -1,9 +1,9 @@
 """The small parts of a call that need neither a room nor a network."""
 
+import asyncio
 import json
 from dataclasses import dataclass, field
-from typing import Any
-from uuid import uuid4
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -14,64 +14,56 @@ from pydantic import SecretStr, ValidationError
 
 from agent.behaviors.silence import Silence
 from agent.charging_client import Unknown
-from agent.config_updates import INSTRUCTIONS_MAX, ConfigUpdates
-from agent.engines import NoEngine, engine_for
+from agent.config_updates import CHANGES_MAX, INSTRUCTIONS_MAX, ConfigUpdates
+from agent.engines import NoEngine, check_fallback, endpoint_for
+from agent.engines.port import Engine
 from agent.gaps import GapKind, Gaps
+from agent.instructions import Instructions
 from agent.meter import Meter, MeterState
 from agent.phrases import phrases_for, spoken
 from agent.provider_watch import ProviderWatch
-from agent.settings import AgentSettings
 from agent.transcript import Transcript
 from agent.voice_output import cut_text
-from shared.call_protocol import CallConfig, TranscriptReport
 from shared.call_protocol import Gap as ReportedGap
+from shared.call_protocol import TranscriptReport
 from shared.clock import SystemClock
-
-
-def settings(**changes: Any) -> AgentSettings:
-    values: dict[str, Any] = {
-        "livekit_url": "ws://livekit",
-        "livekit_api_key": "key",
-        "livekit_api_secret": SecretStr("secret"),
-        "internal_token": SecretStr("x" * 16),
-        "control_plane_url": "http://control",
-        "openai_api_key": SecretStr("openai"),
-    }
-    return AgentSettings(**values | changes)
-
-
-def config(**changes: Any) -> CallConfig:
-    values: dict[str, Any] = {
-        "call_id": uuid4(),
-        "epoch": 1,
-        "seconds": 0,
-        "granted_seconds": 60,
-        "final_unit": False,
-        "free_limited": False,
-        "room_name": "ro-1",
-        "caller_identity": "human",
-        "model": "m",
-        "voice": "ara",
-        "language": "en",
-        "instructions": "You are Ara.",
-        "greeting": "Greet.",
-        "temperature": None,
-        "max_output_tokens": None,
-        "instructions_locked": False,
-        "silence_limit_s": 60,
-        "join_limit_s": 20,
-        "rejoin_limit_s": 10,
-    }
-    return CallConfig(**values | changes)
-
+from tests.agent_calls import agent_settings as settings
+from tests.agent_calls import call_config as config
 
 # --- pg.updateConfig
+
+
+@dataclass
+class Dials:
+    """What an engine was told to change. Only what the updates use of the protocol."""
+
+    turned: list[object] = field(default_factory=list)
+    is_warm: bool = True
+
+    def set_voice(self, voice: str) -> bool:
+        self.turned.append(voice)
+        return voice != "ara"
+
+    def set_temperature(self, temperature: float) -> bool:
+        self.turned.append(temperature)
+        return self.is_warm
+
+    def set_output_tokens(self, tokens: int | None) -> bool:
+        self.turned.append(tokens)
+        return True
+
+
+def updates_of(agent: Agent, dials: Dials, **changes: Any) -> ConfigUpdates:
+    call = config(**changes)
+    opened = asyncio.Event()
+    opened.set()
+    return ConfigUpdates(call, agent, cast("Engine", dials), Instructions.of(call), opened)
 
 
 async def update(payload: Any, *, caller: str = "human", **changes: Any) -> tuple[str, str]:
     """The answer, and the instructions after it."""
     agent = Agent(instructions="You are Ara.")
-    updates = ConfigUpdates(config(**changes), agent)
+    updates = updates_of(agent, Dials(), **changes)
     text = payload if isinstance(payload, str) else json.dumps(payload)
     answer = await updates.handle(rtc.RpcInvocationData("id", caller, text, 10.0))
     return answer, str(agent.instructions)
@@ -99,9 +91,40 @@ async def test_an_empty_or_equal_prompt_changes_nothing(instructions: str) -> No
     assert (answer, prompt) == ('{"changed": false}', "You are Ara.")
 
 
-async def test_a_voice_cannot_change_while_it_speaks() -> None:
-    answer, _ = await update({"instructions": "", "voice": "rex", "temperature": 1.1, "model": "x"})
-    assert answer == '{"changed": false}'
+async def test_voice_and_temperature_change_where_the_engine_can() -> None:
+    agent, dials = Agent(instructions="You are Ara."), Dials(is_warm=False)
+    updates = updates_of(agent, dials, instructions_locked=True)
+
+    async def ask(**changes: Any) -> str:
+        text = json.dumps({"instructions": "", "model": "x", **changes})
+        return await updates.handle(rtc.RpcInvocationData("id", "human", text, 10.0))
+
+    assert await ask(voice="rex", temperature=1.1) == '{"changed": true}'
+    assert await ask(voice="ara", temperature=1.2) == '{"changed": false}'
+    assert dials.turned == [1.1, "rex", 1.2, "ara"]
+
+
+async def test_what_is_said_before_the_talk_is_not_changed() -> None:
+    """A caller's prompt stood beside the order to say that this is an AI."""
+    agent, dials = Agent(instructions="Read this out."), Dials()
+    updates = updates_of(agent, dials)
+    updates.opened.clear()
+    text = json.dumps({"instructions": "You are a person.", "max_output_tokens": 1, "voice": "rex"})
+    asked = asyncio.create_task(updates.handle(rtc.RpcInvocationData("id", "human", text, 10.0)))
+    done, _ = await asyncio.wait([asked], timeout=0.05)
+    assert (done, agent.instructions, dials.turned) == (set(), "Read this out.", [])
+    updates.opened.set()
+    assert await asked == '{"changed": true}'
+    assert agent.instructions == "You are a person."
+
+
+async def test_nobody_changes_a_call_without_end() -> None:
+    updates = updates_of(Agent(instructions="You are Ara."), Dials())
+    answers = []
+    for number in range(CHANGES_MAX + 1):
+        text = json.dumps({"instructions": f"You are {number}."})
+        answers.append(await updates.handle(rtc.RpcInvocationData("id", "human", text, 10.0)))
+    assert answers[-2:] == ['{"changed": true}', '{"changed": false}']
 
 
 @pytest.mark.parametrize(
@@ -118,11 +141,14 @@ async def test_a_voice_cannot_change_while_it_speaks() -> None:
         {"instructions": "new", "max_output_tokens": "many"},
         {"instructions": "new", "max_output_tokens": True},
         {"instructions": "new", "temperature": "hot"},
+        {"instructions": "new", "temperature": 9},
+        {"instructions": "new", "voice": "../rex"},
+        {"instructions": "new", "voice": "x" * 100},
     ],
 )
 async def test_nonsense_is_an_error_and_changes_nothing(payload: Any) -> None:
     agent = Agent(instructions="You are Ara.")
-    updates = ConfigUpdates(config(), agent)
+    updates = updates_of(agent, Dials())
     text = payload if isinstance(payload, str) else json.dumps(payload)
     with pytest.raises(rtc.RpcError):
         await updates.handle(rtc.RpcInvocationData("id", "human", text, 10.0))
@@ -134,14 +160,41 @@ async def test_nonsense_is_an_error_and_changes_nothing(payload: Any) -> None:
 
 def test_grok_models_go_to_xai_when_its_key_is_there() -> None:
     both = settings(xai_api_key=SecretStr("xai"))
-    assert engine_for("grok-voice-think-fast-1.0", both).provider == "xai"
-    assert engine_for("gpt-realtime", both).provider == "openai"
-    assert engine_for("grok-voice-think-fast-1.0", settings()).provider == "openai"
+    assert endpoint_for("grok-voice-think-fast-1.0", "Ara", both).provider == "xai"
+    assert endpoint_for("gpt-realtime", "Ara", both).provider == "openai"
+    assert endpoint_for("grok-voice-think-fast-1.0", "Ara", settings()).provider == "openai"
+
+
+def test_a_session_is_renewed_before_its_provider_ends_it() -> None:
+    theirs = endpoint_for("gpt-realtime", "Ara", settings())
+    anybodys = endpoint_for("m", "Ara", settings(openai_base_url="http://localhost:8000/v1"))
+    said = endpoint_for("m", "Ara", settings(agent_session_renew_s=30))
+    assert (theirs.renew_after_s, anybodys.renew_after_s, said.renew_after_s) == (3300, 540, 30)
 
 
 def test_a_model_without_a_provider_is_refused() -> None:
+    only_xai = settings(openai_api_key=None, xai_api_key=SecretStr("xai"))
     with pytest.raises(NoEngine):
-        engine_for("gpt-realtime", settings(openai_api_key=None, xai_api_key=SecretStr("xai")))
+        endpoint_for("gpt-realtime", "Ara", only_xai)
+
+
+@pytest.mark.parametrize(
+    ("changes", "needs"),
+    [
+        ({"agent_fallback_model": "gpt-realtime"}, "OPENAI_API_KEY"),
+        ({"agent_fallback_model": "pipeline"}, "RECOGNITION_BASE_URL"),
+        ({"agent_fallback_model": "pipeline", "text_base_url": "http://x"}, "OPENAI_SPEECH"),
+    ],
+)
+def test_a_fallback_that_could_not_speak_is_found_out_at_the_start(
+    changes: dict[str, Any], needs: str
+) -> None:
+    only_xai = {"openai_api_key": None, "xai_api_key": SecretStr("x")}
+    with pytest.raises(NoEngine, match=needs):
+        check_fallback(settings(**only_xai, **changes))
+    check_fallback(settings(**changes))
+    check_fallback(settings(**only_xai))
+    check_fallback(settings(**only_xai, agent_fallback_model="grok-voice-think-fast-2.0"))
 
 
 def test_a_worker_without_any_provider_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +240,18 @@ def test_a_gap_that_lasts_too_long_is_named_by_its_cause() -> None:
     gaps = running_gaps()
     gaps.begin(GapKind.ROOM_LOST, 10.0)
     gaps.begin(GapKind.CALLER_AWAY, 9.3)
-    assert gaps.too_long(5.0, 14.2) is None
-    assert gaps.too_long(5.0, 14.4) is GapKind.ROOM_LOST
+    assert gaps.too_long(14.2, line_s=5, provider_s=20) is None
+    assert gaps.too_long(14.4, line_s=5, provider_s=20) is GapKind.ROOM_LOST
+
+
+def test_a_model_has_its_own_time_to_come_back_on_a_line_that_has_little() -> None:
+    """On the telephone no second provider could have taken over in the six seconds of a line."""
+    gaps = running_gaps()
+    gaps.begin(GapKind.PROVIDER_DOWN, 10.0)
+    assert gaps.too_long(29.9, line_s=6, provider_s=20) is None
+    assert gaps.too_long(30.0, line_s=6, provider_s=20) is GapKind.PROVIDER_DOWN
+    gaps.begin(GapKind.CALLER_AWAY, 20.0)
+    assert gaps.too_long(26.0, line_s=6, provider_s=20) is GapKind.PROVIDER_DOWN, "the cause"
 
 
 def test_a_standstill_is_listed_once_by_what_stopped_the_clock_first() -> None:
@@ -254,6 +317,8 @@ class Provider:
             on_down=lambda: self.done.append("down"),
             on_up=lambda: self.done.append("up"),
             ping=lambda: self.done.append("ping"),
+            on_stalled=lambda: self.done.append("stalled"),
+            on_late=lambda: self.done.append("late"),
         )
         watch.event(0.0)
         return watch
@@ -276,19 +341,19 @@ def test_a_provider_that_talks_is_left_alone() -> None:
 def test_a_quiet_provider_that_answers_is_up() -> None:
     provider = Provider()
     watch = provider.watch()
-    check_until(watch, 0, 9)
-    watch.event(9.1)
-    check_until(watch, 10, 16)
+    check_until(watch, 0, 5)
+    watch.event(5.1)
+    check_until(watch, 6, 8)
     assert provider.done == ["ping"]
 
 
 def test_a_quiet_provider_that_does_not_answer_is_down_until_it_does() -> None:
     provider = Provider()
     watch = provider.watch()
-    check_until(watch, 0, 20)
-    assert provider.done == ["ping", "down"]
-    check_until(watch, 21, 40)
-    assert provider.done.count("down") == 1
+    check_until(watch, 0, 7)
+    assert provider.done == ["ping", "down", "stalled"]
+    check_until(watch, 8, 40)
+    assert provider.done.count("down") == provider.done.count("late") == 1
     watch.event(40.5)
     assert provider.done[-1] == "up"
 
@@ -296,10 +361,23 @@ def test_a_quiet_provider_that_does_not_answer_is_down_until_it_does() -> None:
 def test_a_lost_connection_is_down_until_the_provider_says_something() -> None:
     provider = Provider()
     watch = provider.watch()
-    watch.lost()
-    watch.lost()
-    watch.event(3.0)
+    watch.lost(1.0)
+    watch.lost(2.0)
+    check_until(watch, 2, 2)
+    watch.event(2.9)
     assert provider.done == ["down", "up"]
+
+
+def test_a_caller_who_waits_for_longer_than_two_seconds_is_told_once_each_time() -> None:
+    provider = Provider()
+    watch = provider.watch()
+    watch.lost(0.0)
+    check_until(watch, 1, 3)
+    assert provider.done == ["down", "late"]
+    watch.event(3.5)
+    watch.lost(4.0)
+    check_until(watch, 4, 7)
+    assert provider.done == ["down", "late", "up", "down", "late"]
 
 
 def test_a_caller_who_gets_no_reply_pays_no_more_until_there_is_one() -> None:
@@ -309,9 +387,43 @@ def test_a_caller_who_gets_no_reply_pays_no_more_until_there_is_one() -> None:
     for now_s in range(1, 20):
         watch.event(float(now_s))
         watch.check(float(now_s))
-    assert provider.done == ["down"]
+    assert provider.done[:2] == ["down", "stalled"]
     watch.agent_speaks()
-    assert provider.done == ["down", "up"]
+    assert provider.done[-1] == "up"
+
+
+def test_tools_that_run_are_a_reply_under_way_and_not_a_stall() -> None:
+    """One of somebody else's may take ten seconds, and a model may use several."""
+    provider = Provider()
+    watch = provider.watch()
+    watch.caller_was_heard(1.0)
+    for now_s in range(1, 35):
+        watch.event(float(now_s))
+        if now_s < 25:
+            watch.tool_runs(float(now_s))
+        watch.check(float(now_s))
+        assert provider.done == [] or now_s == 34, "the reply is due ten seconds after the last"
+    assert provider.done == ["down", "stalled"]
+
+
+def test_words_that_are_known_only_after_a_short_answer_wait_for_no_other_one() -> None:
+    provider = Provider()
+    watch = provider.watch()
+    watch.agent_speaks()  # before the caller did
+    watch.caller_speaks()
+    watch.caller_paused()
+    watch.agent_speaks()
+    watch.caller_was_heard(2.0)
+    for now_s in range(2, 20):
+        watch.event(float(now_s))
+        watch.check(float(now_s))
+    assert provider.done == []
+    watch.caller_speaks()
+    watch.caller_paused()
+    watch.caller_was_heard(21.0)
+    watch.event(30.0)
+    watch.check(31.0)
+    assert provider.done == ["down", "stalled"]
 
 
 def test_a_caller_who_speaks_on_is_owed_nothing_yet() -> None:

@@ -55,6 +55,7 @@ def test_what_is_missing_is_named(environment: pytest.MonkeyPatch, missing: str)
         ("CALL_SILENCE_LIMIT_S", "hunter2"),
         ("RECEIPT_SIGNING_KEYS", "name:hunter2"),
         ("RECEIPT_SIGNING_KEYS", "hunter2"),
+        ("CALL_TOOLS", "remember,hunter2"),
     ],
 )
 def test_a_refused_value_is_named_and_not_printed(

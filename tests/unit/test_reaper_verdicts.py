@@ -2,7 +2,17 @@
 
 import pytest
 
-from billing.reaper import UNSEEN, Close, Evidence, Redispatch, Sighting, Verdict, Wait, judge
+from billing.reaper import (
+    OPENING_MAX_S,
+    UNSEEN,
+    Close,
+    Evidence,
+    Redispatch,
+    Sighting,
+    Verdict,
+    Wait,
+    judge,
+)
 from billing.store.stale import StaleCall
 from shared.end_reasons import EndReason
 from shared.ids import new_call_id
@@ -44,8 +54,9 @@ def call(
         # An agent waits for the caller.
         (call(state="authorized", age_s=80), Sighting(GONE, HERE), Wait()),
         (call(state="authorized", age_s=80), UNSEEN, Wait()),
+        (call(state="authorized", age_s=59 + OPENING_MAX_S), UNSEEN, Wait()),
         (
-            call(state="authorized", age_s=91),
+            call(state="authorized", age_s=61 + OPENING_MAX_S),
             UNSEEN,
             Close(EndReason.CALLER_NEVER_JOINED),
         ),
@@ -67,4 +78,11 @@ def call(
     ],
 )
 def test_verdict(stale: StaleCall, seen: Sighting, verdict: Verdict) -> None:
-    assert judge(stale, seen) == verdict
+    assert judge(stale, seen, join_limit_s=60) == verdict
+
+
+def test_a_caller_may_come_as_late_as_the_operator_says_and_still_hear_the_opening() -> None:
+    """The agent waits up to ten minutes; the reaper took such calls after ninety seconds."""
+    waiting = call(state="authorized", age_s=620)
+    assert judge(waiting, Sighting(HERE, HERE), join_limit_s=600) == Wait()
+    assert judge(waiting, Sighting(GONE, GONE), join_limit_s=600) == Close(EndReason.AGENT_LOST)

@@ -25,7 +25,13 @@ export function createApi({ token, fetch = globalThis.fetch.bind(globalThis) }) 
     credits: () => ask('GET', '/api/credits'),
     voices: () => ask('GET', '/api/voices?feature=call'),
     callToken: (choices) => ask('POST', '/api/call-token', callTokenBody(choices)),
+    characters: () => ask('GET', '/api/characters'),
+    report: (report) => ask('POST', '/api/reports', report),
+    stateAge: (isAdult) => ask('POST', '/api/age', { isAdult }),
     call: (callId) => ask('GET', `/api/calls/${encodeURIComponent(callId)}`),
+    recording: (callId) => ask('GET', `/api/calls/${encodeURIComponent(callId)}/recording`),
+    deleteRecording: (callId) =>
+      ask('DELETE', `/api/calls/${encodeURIComponent(callId)}/recording`),
     packages: () => ask('GET', '/api/packages'),
     plans: () => ask('GET', '/api/plans'),
     subscription: () => ask('GET', '/api/subscription'),
@@ -34,14 +40,25 @@ export function createApi({ token, fetch = globalThis.fetch.bind(globalThis) }) 
     openPortal: () => ask('POST', '/api/portal'),
     autoTopUp: () => ask('GET', '/api/auto-topup'),
     setAutoTopUp: (wish) => ask('PUT', '/api/auto-topup', wish),
+    callSettings: () => ask('GET', '/api/call-settings'),
+    setCallSettings: (change) => ask('PATCH', '/api/call-settings', change),
+    memories: () => ask('GET', '/api/memories'),
+    exportMemories: () => ask('GET', '/api/memories/export'),
+    editMemory: (id, content) => ask('PUT', '/api/memories', { id, content }),
+    eraseMemory: (id) => ask('DELETE', `/api/memories?id=${encodeURIComponent(id)}`),
+    eraseMemories: () => ask('DELETE', '/api/memories'),
+    phoneNumbers: () => ask('GET', '/api/phone-numbers'),
+    addPhoneNumber: (wish) => ask('POST', '/api/phone-numbers', wish),
+    removePhoneNumber: (id) => ask('DELETE', `/api/phone-numbers/${encodeURIComponent(id)}`),
+    setPhonePin: (pin) => ask('PUT', '/api/phone-pin', { pin }),
   };
 }
 
-function callTokenBody({ instructions, language, voice }) {
+function callTokenBody({ instructions, language, voice, characterId = null }) {
   return {
     instructions,
     language,
-    selectedPresetId: null,
+    selectedPresetId: characterId,
     selectedSceneId: null,
     sessionConfig: { maxOutputTokens: null, model: '', temperature: 0.8, voice },
   };

@@ -22,7 +22,7 @@ const UPDATE_DELAY_MS = 500;
 const IDLE = Object.freeze({
   phase: 'idle', // see the picture above
   voice: '', // the name of who is talking
-  ticket: null, // {callId, creditsPerMinute, maxSeconds} once the call is admitted
+  ticket: null, // {callId, creditsPerMinute, maxSeconds, disclosure} once the call is admitted
   meter: NEW_METER,
   muted: false,
   agentSpeaking: false,
@@ -30,10 +30,32 @@ const IDLE = Object.freeze({
   soundBlocked: false,
   hint: '', // a passing trouble in words, while the call goes on
   notice: '', // what the service says to the caller
+  link: null, // {words, url} a page of ours that the agent shows
   problem: null, // {words, status, retryAfterS} why there is no call, or why it ended
+  crisis: '', // where to find help; stays until the next call
+  recording: null, // {asks, words, choices} while it is asked for, and while it goes on
+  wasRecorded: false, // to its end, so that there is something to hear
   farewell: '', // why it ended when nothing was wrong
   lastWords: '', // what the service said had gone wrong, before it closes the room
 });
+
+/** What the service says of a recording; null where there is nothing to decide. */
+function recordingOf({ kind, message, choices }) {
+  const asks = kind === 'recording_question';
+  const labels = Array.isArray(choices) ? choices.map(String) : [];
+  if (kind === 'recording_off' || labels.length !== (asks ? 2 : 1)) return null;
+  return { asks, words: message, choices: labels };
+}
+
+const RECORDING = new Set(['recording_question', 'recording_on', 'recording_off']);
+const OUT_OF_CREDIT = new Set(['insufficient_credits', 'monthly_cap']);
+
+/** Only what a browser may open as a page; null for anything else. */
+function linkOf(words, address) {
+  if (typeof address !== 'string' || !URL.canParse(address, window.location.href)) return null;
+  const url = new URL(address, window.location.href);
+  return ['http:', 'https:'].includes(url.protocol) ? { words, url: url.href } : null;
+}
 
 const RUNNING = new Set(['microphone', 'asking', 'connecting', 'ringing', 'talking']);
 
@@ -50,6 +72,9 @@ export class Call {
 
   /** What the agent works with, as far as we know. */
   #told = null;
+
+  /** What the hint says while the voice is away. */
+  #away = '';
 
   #timers = new Map();
 
@@ -68,13 +93,13 @@ export class Call {
     return RUNNING.has(this.#state.phase);
   }
 
-  /** Must run inside a click. `choices` is {voice, language, instructions}. */
+  /** Must run inside a click. `choices`: {voice, language, instructions}, or with {characterId, name}. */
   async start(choices) {
     if (this.running) return;
     const line = new Line(this.#livekit, this.#callbacks());
     this.#line = line;
     line.unlockSound();
-    this.#set({ ...IDLE, phase: 'microphone', voice: choices.voice });
+    this.#set({ ...IDLE, phase: 'microphone', voice: choices.name ?? choices.voice });
     this.#told = choices;
     try {
       await line.openMicrophone();
@@ -112,6 +137,16 @@ export class Call {
     this.#line?.unlockSound();
   }
 
+  /** May this call be recorded? What comes of it is said by the agent. */
+  async decideRecording(yes) {
+    const line = this.#line;
+    try {
+      await line?.decideRecording(yes);
+    } catch {
+      if (this.#line === line) this.#on.toast({ title: words.DECISION_LOST, variant: 'error' });
+    }
+  }
+
   /** Takes effect half a second after the last edit; silent before the agent is there. */
   edit(choices) {
     if (this.#state.phase === 'talking') {
@@ -126,7 +161,7 @@ export class Call {
       const changed = await line.updateConfig(choices);
       if (this.#line !== line) return;
       this.#told = choices;
-      if (changed) this.#set({ voice: choices.voice });
+      if (changed) this.#set({ voice: choices.name ?? choices.voice });
       const title = changed ? words.UPDATED : words.UNCHANGED;
       this.#on.toast({ title, variant: changed ? 'success' : 'info' });
     } catch {
@@ -147,7 +182,7 @@ export class Call {
       agent: (present) => (present ? this.#agentCame() : this.#agentWent()),
       meter: (message) => this.#meterSays(message),
       notice: (message) => this.#noticeSays(message),
-      toast: (message) => message?.title !== this.#state.notice && this.#on.toast(message),
+      toast: (message) => this.#toastSays(message),
       fatal: (message) => this.#fatal(message ?? {}),
       caption: (segment) => this.#on.caption(segment),
       voice: (element) => this.#on.voice(element),
@@ -175,25 +210,46 @@ export class Call {
 
   #meterSays(message) {
     this.#set({ meter: heard(this.#state.meter, message, performance.now()) });
+    const { hint, meter } = this.#state;
+    if (hint === this.#away && meter.state === 'running') this.#set({ hint: '' });
     if (this.#state.meter.state === 'ended') {
       this.#after('goodbye', GOODBYE_LIMIT_MS, () => this.#closed('ROOM_DELETED'));
     }
   }
 
+  /** Whatever a notice says stands on the page already. */
+  #toastSays(message) {
+    const { hint, notice } = this.#state;
+    if (![hint, notice].includes(message?.title)) this.#on.toast(message);
+  }
+
   #noticeSays(notice) {
     const text = typeof notice?.message === 'string' ? notice.message : '';
     if (!text) return;
+    if (notice.kind === 'link') {
+      this.#set({ link: linkOf(text, notice.url) });
+      return;
+    }
+    if (RECORDING.has(notice.kind)) {
+      this.#set({ recording: recordingOf(notice) });
+      return;
+    }
     if (notice.kind === 'credit_added') this.#on.toppedUp();
     if (notice.kind === 'goodbye' || notice.kind === 'ended') this.#set({ farewell: text });
     if (notice.kind === 'agent_lost') this.#set({ lastWords: text });
-    if (notice.kind === 'agent_late') this.#set({ hint: words.CALLING_AGAIN });
+    if (notice.kind === 'crisis') this.#set({ crisis: text });
+    else if (notice.kind === 'agent_late') this.#set({ hint: words.CALLING_AGAIN });
+    else if (notice.kind === 'provider_away') {
+      this.#away = text;
+      this.#set({ hint: text });
+    }
     else this.#set({ notice: text });
   }
 
   /** Credit that ran out in mid-call is a way to end, not a fault. */
   #fatal(message) {
     const { farewell } = this.#state;
-    if (farewell && message.error === 'insufficient_credits') this.#stop(null, farewell);
+    if (farewell && OUT_OF_CREDIT.has(message.error)) this.#stop(null, farewell);
     else this.#stop({ words: words.agentErrorWords(message) });
   }
 
@@ -216,8 +272,8 @@ export class Call {
 
   #startProblem(error) {
     if (error instanceof ApiError) {
-      const { status, retryAfterS } = error;
-      return { words: words.callWords(error), status, retryAfterS };
+      const { status, code, retryAfterS } = error;
+      return { words: words.callWords(error), status, code, retryAfterS };
     }
     const { phase } = this.#state;
     if (phase === 'microphone') return { words: words.microphoneWords(error) };
@@ -229,10 +285,13 @@ export class Call {
     for (const name of [...this.#timers.keys()]) this.#clear(name);
     this.#line?.close();
     this.#line = null;
-    const { ticket, voice } = this.#state;
+    const { ticket, voice, crisis, recording } = this.#state;
+    const wasRecorded = recording?.asks === false;
     const meter = this.#heldMeter();
     const phase = ticket ? 'ended' : 'idle';
-    this.#set({ ...IDLE, phase, voice, ticket, meter, problem, farewell });
+    this.#set({
+      ...IDLE, phase, voice, ticket, meter, problem, farewell, crisis, wasRecorded,
+    });
   }
 
   #set(change) {

@@ -9,7 +9,7 @@ const part = (id) => document.getElementById(id);
 
 /** `spendable` is the credit the account had when the call began. */
 export function showCall(state, spendable) {
-  const { phase, muted, notice, soundBlocked } = state;
+  const { phase, muted, notice, link, soundBlocked, crisis, ticket } = state;
   const connected = phase === 'ringing' || phase === 'talking';
   showMeter(state, spendable);
   part('mute').hidden = !connected;
@@ -19,6 +19,17 @@ export function showCall(state, spendable) {
   part('sound').hidden = !(connected && soundBlocked);
   setText(part('notice'), notice);
   part('notice').hidden = notice === '';
+  setText(part('crisis'), crisis);
+  part('crisis').hidden = crisis === '';
+  // what is speaking is to be seen from before the first sound until the end
+  const disclosure = phase === 'idle' || phase === 'ended' ? '' : (ticket?.disclosure ?? '');
+  setText(part('disclosure'), disclosure);
+  part('disclosure').hidden = disclosure === '';
+  part('link').hidden = !link;
+  if (link) {
+    setText(part('link-page'), link.words);
+    part('link-page').href = link.url;
+  }
 }
 
 /** Called often: the time moves even when nothing is heard. */

@@ -102,6 +102,17 @@ export class Line {
     return JSON.parse(answer).changed === true;
   }
 
+  /** Tells the agent whether the call may be recorded. Throws when it can't be told. */
+  async decideRecording(consent) {
+    const agent = this.#agent();
+    if (!agent) throw new Error('no agent');
+    await this.#room.localParticipant.performRpc({
+      destinationIdentity: agent.identity,
+      method: 'pg.recordingConsent',
+      payload: JSON.stringify({ consent }),
+    });
+  }
+
   close() {
     this.#open = false;
     this.#microphone?.stop();
@@ -127,7 +138,7 @@ export class Line {
       .on(RoomEvent.DataReceived, (payload, sender, _kind, topic, _encryption, identity) => {
         if (sender?.isAgent || identity === SERVER) this.#hearData(topic, payload);
       })
-      .on(RoomEvent.TrackSubscribed, (track) => this.#play(track))
+      .on(RoomEvent.TrackSubscribed, (track, { trackName }) => this.#play(track, trackName))
       .on(RoomEvent.TrackUnsubscribed, (track) => this.#sounds.get(track)?.remove())
       .on(RoomEvent.ActiveSpeakersChanged, (speakers) =>
         this.#tell('speaking', {
@@ -167,9 +178,10 @@ export class Line {
     }
   }
 
-  #play(track) {
+  #play(track, name) {
     if (track.kind !== 'audio') return;
     const element = track.attach();
+    element.dataset.track = name; // "disclosure" is heard before the clock starts
     this.#sounds.set(track, element);
     this.#tell('voice', element);
   }

@@ -1,17 +1,23 @@
 /** The page, wired once: session, call and views. What each part shows is decided in its view. */
 
 import { AccountView } from './account_view.js';
+import { AGE_NEEDED, AgeView } from './age_view.js';
 import { createApi } from './api.js';
 import { Call } from './call.js';
 import { showCall, showMeter } from './call_view.js';
 import { CaptionsView } from './captions_view.js';
 import { LoginView } from './login_view.js';
+import { MemoryView } from './memory_view.js';
 import { ProblemView } from './problem_view.js';
+import { RecordedView } from './recorded_view.js';
+import { RecordingView } from './recording_view.js';
+import { ReportView } from './report_view.js';
 import { Session } from './session.js';
 import { SettlementView } from './settlement_view.js';
 import { SetupView } from './setup_view.js';
 import { ShopView } from './shop_view.js';
 import { setText, showStage } from './stage_view.js';
+import { TelephoneView } from './telephone_view.js';
 import { Toasts } from './toasts.js';
 import { PARTS_MISSING, apiWords } from './words.js';
 
@@ -21,13 +27,13 @@ const METER_EVERY_MS = 200; // five looks a second, so that no second is shown l
 const SHOWN = {
   loading: [],
   login: ['login'],
-  idle: ['account', 'setup', 'shop'],
+  idle: ['account', 'setup', 'shop', 'telephone', 'memory'],
   microphone: ['call'],
   asking: ['call'],
   connecting: ['call'],
   ringing: ['call'],
   talking: ['call', 'transcript', 'setup', 'shop'],
-  ended: ['account', 'settlement', 'shop', 'transcript'],
+  ended: ['account', 'settlement', 'shop', 'telephone', 'memory', 'transcript'],
 };
 const PARTS = [...new Set(Object.values(SHOWN).flat())];
 
@@ -37,15 +43,22 @@ const api = createApi({ token: () => session.token });
 const account = new AccountView(api);
 const captions = new CaptionsView(part('captions'), part('captions-spoken'));
 const problem = new ProblemView(part('problem'), [part('dial')]);
+const age = new AgeView(api, ageAnswered);
+const recorded = new RecordedView(api);
+const recording = new RecordingView((yes) => call.decideRecording(yes));
+const report = new ReportView(api);
 const settlement = new SettlementView(api);
 const toasts = new Toasts(part('toasts'));
 const setup = new SetupView({ dialled: dial, edited });
+const memory = new MemoryView(api);
+const telephone = new TelephoneView(api);
 const shop = new ShopView({ api, inCall: () => call.running });
 
 let call = null;
 let login = null;
 let endings = {};
 let sells = false;
+let hasPhone = false;
 let shownPhase = 'loading';
 
 async function begin() {
@@ -61,6 +74,7 @@ async function begin() {
   livekit.setLogLevel('error');
   endings = config.endings ?? {};
   sells = config.sells === true;
+  hasPhone = config.phone === true;
   const local = config.local === true;
   const failed = (words) => problem.show({ words });
   login = new LoginView({ local, logIn: (entered) => logIn(entered, local), failed });
@@ -130,10 +144,17 @@ function refuse(words) {
 /** With a session: the account's credit and the form. Throws ApiError. */
 async function enter() {
   await account.load();
-  setup.offer(await api.voices().catch(() => null));
+  const none = () => null;
+  const [voices, characters] = await Promise.all([
+    api.voices().catch(none),
+    api.characters().catch(none),
+  ]);
+  setup.offer(voices);
+  setup.introduce(characters);
+  memory.introduce(characters);
   if (account.spendable < 1) offerCredit();
   showPhase('idle');
-  showStage(call.state, setup.choices.voice);
+  showStage(call.state, chosenName());
 }
 
 /** From the payment page, by the browser's Back button. */
@@ -153,14 +174,25 @@ function leave(words) {
   session.close();
   settlement.close();
   shop.close();
+  memory.close();
+  telephone.close();
   captions.clear();
   call.reset();
   showPhase('login');
   setText(part('title'), 'Talk to someone');
   setText(part('status'), 'Log in to place a call.');
   problem.hide();
+  age.close();
   if (words) problem.show({ words });
   login.open();
+}
+
+/** In minors' mode there are fewer characters to call. */
+async function ageAnswered() {
+  problem.hide();
+  setup.introduce(await api.characters().catch(() => null));
+  showStage(call.state, chosenName());
+  part('dial').focus();
 }
 
 function offerCredit() {
@@ -169,22 +201,29 @@ function offerCredit() {
 
 function dial(choices) {
   problem.hide();
+  age.close();
   settlement.close();
   captions.clear();
-  part('captions').dataset.agent = choices.voice;
+  part('captions').dataset.agent = choices.name ?? choices.voice;
   call.start(choices);
 }
 
+/** Of the character, else of the voice. */
+function chosenName() {
+  return setup.choices.name ?? setup.choices.voice;
+}
+
 function edited(choices) {
-  showStage(call.state, choices.voice);
+  showStage(call.state, choices.name ?? choices.voice);
   call.edit(choices);
 }
 
 function changed(state) {
   const before = shownPhase;
   showPhase(state.phase);
-  showStage(state, setup.choices.voice);
+  showStage(state, chosenName());
   showCall(state, account.spendable);
+  recording.show(state.recording);
   if (before !== state.phase) phaseChanged(state);
 }
 
@@ -194,11 +233,14 @@ function phaseChanged(state) {
   if (state.problem?.status === 401) leave(state.problem.words);
   else if (state.phase === 'ended') settle(state);
   else part(state.phase === 'idle' ? 'dial' : 'title').focus();
+  if (state.problem?.code === AGE_NEEDED) age.ask();
 }
 
 /** The settlement, then the new credit; given up when the caller has gone on to something else. */
-async function settle({ ticket, farewell, problem: trouble }) {
+async function settle({ ticket, farewell, problem: trouble, wasRecorded }) {
   part('title').focus();
+  report.open(ticket.callId);
+  recorded.open(wasRecorded ? ticket.callId : null);
   const row = await settlement.open(ticket.callId);
   const gone = () => call.state.ticket !== ticket || call.running;
   if (!row || gone()) return;
@@ -212,6 +254,7 @@ function showPhase(phase) {
   document.body.dataset.phase = phase;
   for (const id of PARTS) part(id).hidden = !SHOWN[phase].includes(id);
   if (!sells) part('shop').hidden = true;
+  if (!hasPhone) part('telephone').hidden = true;
   setup.show(phase);
 }
 

@@ -1,5 +1,6 @@
 /** Voice, language and instructions: before a call all of them, in a call what can still change. */
 
+import { CharacterPicker } from './character_picker.js';
 import { INSTRUCTIONS, LANGUAGES, VOICES, preferredLanguage, voiceNames } from './choices.js';
 
 export class SetupView {
@@ -15,6 +16,8 @@ export class SetupView {
 
   #dial = document.getElementById('dial');
 
+  #picker = new CharacterPicker();
+
   /** `dialled(choices)` on the button, `edited(choices)` on each change of any field. */
   constructor({ dialled, edited }) {
     for (const [code, name] of Object.entries(LANGUAGES)) {
@@ -27,16 +30,23 @@ export class SetupView {
       event.preventDefault();
       dialled(this.choices);
     });
-    this.#form.addEventListener('input', () => {
+    this.#form.addEventListener('input', (event) => {
+      if (this.#picker.isSource(event)) this.#check(this.#picker.voice);
       this.#nameVoice();
       edited(this.choices);
     });
   }
 
-  /** {voice, language, instructions} as chosen now. */
+  /** {voice, language, instructions}, with {characterId, name} of a character, as chosen now. */
   get choices() {
     const voice = this.#form.elements.voice.value;
-    return { voice, language: this.#language.value, instructions: this.#instructions.value };
+    const language = this.#language.value;
+    return { voice, language, instructions: this.#instructions.value, ...this.#picker.choice };
+  }
+
+  /** Takes an answer of /api/characters, or null. */
+  introduce(answer) {
+    this.#picker.offer(answer, this.#language.value);
   }
 
   /** Takes an answer of /api/voices; keeps the chosen voice if it is still there. */
@@ -54,11 +64,19 @@ export class SetupView {
     this.#form.dataset.inCall = String(inCall);
     this.#settings.open = !inCall;
     this.#language.disabled = inCall; // an agent can't change its language in mid-call
+    this.#picker.disabled = inCall;
     this.#dial.hidden = inCall;
   }
 
   #nameVoice() {
-    this.#dial.textContent = `Call ${this.choices.voice}`;
+    this.#dial.textContent = `Call ${this.choices.name ?? this.choices.voice}`;
+  }
+
+  /** The character's own voice; it may still be changed. */
+  #check(voice) {
+    const chips = [...this.#chips.querySelectorAll('input')];
+    const own = chips.find((input) => input.value === voice);
+    if (own) own.checked = true;
   }
 }
 

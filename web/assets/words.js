@@ -23,6 +23,7 @@ const SAME_MICROPHONE_TROUBLE = {
 const NETWORK_GONE = 'The service can’t be reached. Check your connection.';
 const ACTIVE_CALL =
   'You already have a call, maybe in another tab. End it there, or wait a minute, then call again.';
+const TOO_MANY_TELEPHONES = 'You have five numbers, and more are not possible. Remove one first.';
 const NO_CREDIT = 'Your credit is too low to start a call. Please top up.';
 export const CONNECT_FAILED =
   'The call could not be connected. Your network may block calls. Nothing was charged.';
@@ -37,6 +38,7 @@ export const HUNG_UP = 'You ended the call.';
 export const UPDATED = 'Changed. You will hear it from the next sentence on.';
 export const UNCHANGED = 'That can’t be changed during this call.';
 export const UPDATE_FAILED = 'The change did not arrive. Edit it again to retry.';
+export const DECISION_LOST = 'Your choice did not arrive. Please press it again.';
 export const PARTS_MISSING =
   'A part of this page could not be loaded. Check your connection.';
 
@@ -60,6 +62,7 @@ export function apiWords(error) {
   if (error.status === 0) return NETWORK_GONE;
   if (error.status === 401) return 'You are not logged in, or not any more. Please log in.';
   if (error.status === 402) return NO_CREDIT;
+  if (error.code === 'too_many_phone_numbers') return TOO_MANY_TELEPHONES;
   if (error.code === 'active_call' || error.status === 409) return ACTIVE_CALL;
   if (error.status === 429) return 'That was too often. Please wait a moment, then try again.';
   if (error.status === 503) return 'The service is not ready.';

@@ -1,0 +1,1 @@
+"""Before a call by telephone is a call: greeting, PIN, menu. No model is asked, nothing is paid."""

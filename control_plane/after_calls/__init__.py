@@ -1,0 +1,1 @@
+"""What is done when a call is over: headline, memories, analysis; and the end of texts."""

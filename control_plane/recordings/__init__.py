@@ -1,0 +1,1 @@
+"""Recordings of calls: who said yes to which words, and the audio that may be kept for it."""

@@ -1,0 +1,1 @@
+"""What keeps callers safe: disclosure, age, help in a crisis, reports."""
