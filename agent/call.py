@@ -146,7 +146,7 @@ class Call:
             running = [
                 tasks.create_task(self.conversation.join()),
                 tasks.create_task(self._publish()),
-                tasks.create_task(self.conversation.open()),
+                tasks.create_task(self._open()),
                 tasks.create_task(self.clock.run()),
                 tasks.create_task(self.clock.look()),
                 tasks.create_task(self._watch()),
@@ -191,6 +191,12 @@ class Call:
             await self._disclosure.voice.aclose()
         if taping:
             await taping
+
+    async def _open(self) -> None:
+        await self.conversation.open()
+        spoken, self._disclosure = self._disclosure, None
+        if spoken:
+            await spoken.voice.retire()
 
     async def _publish(self) -> None:
         """All that will be heard, at once: each publication is a round trip with the caller."""

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from livekit import rtc
 from livekit.agents import utils
 from livekit.agents.voice import io
+from livekit.rtc.participant import UnpublishTrackError
 
 from agent.recording.overheard import OverheardSource, Overhears
 from shared.call_protocol import TRACK_VOICE
 from shared.clock import Clock
+from shared.log import get_logger
+
+log = get_logger(__name__)
 
 SAMPLE_RATE = 24_000  # what the realtime protocol speaks; WebRTC resamples it itself
 BYTES_PER_SECOND = SAMPLE_RATE * 2
@@ -72,6 +76,7 @@ class VoiceOutput(io.AudioOutput):
         self._interjection: Interjection | None = None
         self._is_interjecting = False
         self._pacing: asyncio.Task[None] | None = None
+        self._sid = ""
 
     async def publish(self) -> None:
         """Publish the track; returns when somebody hears it."""
@@ -83,6 +88,7 @@ class VoiceOutput(io.AudioOutput):
         )
         options.audio_encoding.max_bitrate = BITRATE
         publication = await self._room.local_participant.publish_track(track, options)
+        self._sid = publication.sid
         self._pacing = asyncio.create_task(self._pace(), name="voice_output")
         await publication.wait_for_subscription()
 
@@ -154,6 +160,15 @@ class VoiceOutput(io.AudioOutput):
         super().resume()
         self._paused = False
         self._more.set()
+
+    async def retire(self) -> None:
+        """Said all it had to say: a track without sound costs as much as one that speaks."""
+        try:
+            if self._sid and self._room.isconnected():
+                await self._room.local_participant.unpublish_track(self._sid)
+        except UnpublishTrackError as problem:  # the room is about to go
+            log.info("track_stays", error=type(problem).__name__)
+        await self.aclose()
 
     async def aclose(self) -> None:
         if self._pacing:
