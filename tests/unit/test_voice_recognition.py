@@ -69,6 +69,16 @@ def test_nine_of_ten_phrases_are_right_after_a_call_s_codec(recognizer: Recogniz
     assert len(wrong) <= len(PHRASES) * 0.1, wrong
 
 
+@pytest.mark.parametrize("phrase", ["tell me a story", "tell me a joke", "tell me about yourself"])
+def test_the_first_sentence_of_a_new_decoder_is_heard_as_well(phrase: str) -> None:
+    heard = []
+    for silence_ms in range(260, 340, 20):
+        pause = bytes(silence_ms * BYTES_PER_MS)
+        pcm = pause + synthesize(phrase).pcm + bytes(540 * BYTES_PER_MS)
+        heard.append(Recognizer(PHRASES).words_of(pcm, rate_hz=SPEECH_RATE_HZ))
+    assert heard == [phrase] * 4
+
+
 def test_other_sentences_are_no_phrase(recognizer: Recognizer) -> None:
     for sentence in NOT_PHRASES:
         pcm = synthesize(sentence).pcm + PAUSE
