@@ -1,8 +1,8 @@
 """
 Speech to text with pocketsphinx: which of the persona's phrases was said.
 
-Open dictation of a robot voice is useless; a grammar of two dozen phrases was right 268 times of 268
-over eight voices, in about 30 ms. What is none of the phrases comes back as no words, not as the
+Open dictation of a robot voice is useless; a grammar of two dozen phrases was right 268 times of
+268 over eight voices, in about 30 ms. What is none of them comes back as no words, not as the
 nearest phrase.
 """
 
@@ -23,8 +23,8 @@ MODEL_FRAME_HZ = 100
 # noise 107 of 144 phrases were right, with this much 143.
 ROOM_NOISE_RMS = 40.0
 
-# Right phrases scored 0.48 and more with a median of 0.67, forced ones 0.48 and less with a median of
-# 0.33. A forced phrase often leaves most of the speech to silence, which the second limit catches.
+# Right phrases scored 0.48 and more, median 0.67; forced ones 0.48 and less, median 0.33. A forced
+# phrase often leaves most of the speech to silence, which the second limit catches.
 SCORE_MIN = 0.46
 COVERED_SPEECH_MIN = 0.5
 
