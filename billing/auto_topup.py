@@ -2,7 +2,7 @@
 Paying by itself before the credit runs out: off unless asked for, capped each month, never blindly
 again.
 
-    begin    the intent, committed: one at a time, by the lock of the rule and an index
+    begin    the intent, committed: one at a time, by an index, and the rule locked after it
     pay      Stripe is asked with the intent's key; a lost answer is asked for again with the same
     refused  the rule needs the person; nothing is tried until they act
 
@@ -19,6 +19,7 @@ from billing.customers import customer_of
 from billing.quotes import quote_amount
 from billing.store import auto_topups as store
 from billing.store import topups as topups_store
+from billing.store.auto_topups import Rule
 from billing.store.topups import Topup
 from billing.stripe_objects import CardRefused, Till
 from shared.clock import Clock
@@ -33,18 +34,14 @@ KEY_AGE_MAX: Final = timedelta(hours=23)
 
 async def begin(tx: Tx, user_id: UUID) -> Topup | None:
     """The intent to pay; None when nothing is to be paid now. The caller commits, then pays."""
-    rule = await store.lock_rule(tx, user_id)
+    rule = await store.rule_of(tx, user_id)
     if rule is None or not rule.is_on or rule.state != "ready":
-        return None
-    balance = await ledger.balance_of(tx, user_id)
-    if balance.available >= rule.threshold:
-        return None
-    spent = await store.spent_this_month(tx, user_id, rule.currency)
-    if spent + rule.amount > rule.month_amount_max:
         return None
     quote = await quote_amount(tx, rule.amount, currency=rule.currency)
     topup_id = new_uuid()
-    is_new = await topups_store.insert(
+    # Before anything is judged: this waits for a payment that settles right now, and who read the
+    # balance before it would pay twice.
+    is_only_one = await topups_store.insert(
         tx,
         topup_id=topup_id,
         user_id=user_id,
@@ -57,7 +54,19 @@ async def begin(tx: Tx, user_id: UUID) -> Topup | None:
         save_card=False,
         due_in_s=FIRST_REPAIR_S,
     )
-    return await topups_store.by_id(tx, topup_id) if is_new else None
+    if not is_only_one:
+        return None
+    if await store.lock_rule(tx, user_id) != rule or not await _is_due(tx, rule):
+        await topups_store.take_back(tx, topup_id)
+        return None
+    return await topups_store.by_id(tx, topup_id)
+
+
+async def _is_due(tx: Tx, rule: Rule) -> bool:
+    """Too little credit is left, and the month has room for what was just intended."""
+    balance = await ledger.balance_of(tx, rule.user_id)
+    spent = await store.spent_this_month(tx, rule.user_id, rule.currency)
+    return balance.available < rule.threshold and spent <= rule.month_amount_max
 
 
 async def pay(pool: Pool, till: Till, topup: Topup) -> str | None:

@@ -48,6 +48,8 @@ where id = $1
 """
 
 # A payment that was made is the last word of it, unless it fails after all.
+TAKE_BACK = "delete from topups where id = $1 and state = 'intended'"
+
 MOVE = """
 update topups set state = $2, failure = $3, updated_at = clock_timestamp()
 where id = $1 and state <> $2 and (state <> 'paid' or $4)
@@ -103,6 +105,11 @@ async def insert(
         due_in_s,
     )
     return made is not None
+
+
+async def take_back(tx: Tx, topup_id: UUID) -> None:
+    """In the transaction that inserted it: nobody has seen it."""
+    await tx.execute(TAKE_BACK, topup_id)
 
 
 async def of_owner(tx: Tx, *, owner: UUID, topup_id: UUID) -> Topup | None:

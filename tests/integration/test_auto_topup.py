@@ -14,16 +14,19 @@ from billing import auto_topup, charging, ledger
 from billing.money import MicroCredits, from_credits
 from billing.settings import ChargingSettings
 from billing.store import auto_topups as store
+from billing.store import topups as topups_store
+from billing.store.topups import Topup
 from control_plane import greetings, topup_words
 from control_plane.auto_topups import AutoTopups
 from control_plane.topup_words import topup_failed_in
 from shared.call_protocol import CallReport
 from shared.clock import SystemClock
-from shared.db import transaction
+from shared.db import Tx, transaction
 from shared.ids import new_call_id
 from tests.fakes.rooms import ScriptedRooms
 from tests.fakes.stripe.payments import confirm_intent
 from tests.fakes.stripe_server import Trouble
+from tests.integration.lock_waits import until_waiting
 from tests.integration.till_desk import Shop, shop, stripe_fake
 from tests.web_process import Caller
 
@@ -75,6 +78,16 @@ class Owner:
                 reason="spent",
                 actor="test",
             )
+
+    async def credit(self, tx: Tx, topup: Topup) -> None:
+        await ledger.adjust(
+            tx,
+            user_id=self.user_id,
+            amount=MicroCredits(topup.credits),
+            key=str(topup.id),
+            reason="paid",
+            actor="test",
+        )
 
     async def states(self) -> list[str]:
         rows = await self.shop.web.db.fetch(
@@ -131,6 +144,26 @@ async def test_many_workers_pay_once(owner: Owner) -> None:
     await asyncio.gather(*(owner.work.round() for _ in range(6)), return_exceptions=True)
     assert await owner.states() == ["paid"]
     assert len(owner.shop.stripe.account.all("payment_intent")) == 2
+
+
+async def test_who_looks_while_a_payment_settles_does_not_pay_again(owner: Owner) -> None:
+    pool = owner.work.pool
+
+    async def look() -> Topup | None:
+        async with transaction(pool) as tx:
+            return await auto_topup.begin(tx, owner.user_id)
+
+    await owner.agree()
+    first = await look()
+    assert first
+    async with transaction(pool) as tx:
+        await topups_store.by_id(tx, first.id)
+        await owner.credit(tx, first)
+        await topups_store.move(tx, first.id, state="paid")
+        second = asyncio.create_task(look())
+        await until_waiting(pool, 1)
+    assert await second is None
+    assert await owner.states() == ["paid"]
 
 
 @pytest.mark.parametrize("card", ["declined", "no_funds", "asks_owner"])

@@ -18,6 +18,7 @@ from shared.db import Pool, open_pool, transaction
 from shared.end_reasons import EndReason
 from shared.ids import new_call_id
 from shared.settings import PostgresSettings
+from tests.integration.lock_waits import until_waiting
 from tests.integration.receipted_calls import (
     KEYS,
     answered_call,
@@ -32,11 +33,6 @@ from tests.integration.receipted_calls import (
 from tests.web_process import Media
 
 REAPED: Any = {"reason": EndReason.AGENT_LOST, "closed_by": "reaper", "source": "reaper"}
-LOCK_DEADLINE_S = 10
-WAITING = """
-select count(*) from pg_stat_activity
-where datname = current_database() and wait_event_type = 'Lock'
-"""
 
 
 @pytest_asyncio.fixture
@@ -211,13 +207,6 @@ async def test_readers_who_ask_at_once_for_a_receipt_that_is_not_there_get_one(p
     found = await asyncio.gather(*readers)
     assert [receipt.sequence for receipt in found] == [1] * 5
     assert len({receipt.id for receipt in found}) == 1
-
-
-async def until_waiting(pool: Pool, backends: int) -> None:
-    """Until so many connections of this database wait for a lock."""
-    async with asyncio.timeout(LOCK_DEADLINE_S):
-        while await pool.fetchval(WAITING) < backends:
-            await asyncio.sleep(0.02)
 
 
 async def test_a_receipt_survives_the_transcript_and_the_prompt(
