@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from shared.languages import of_language
+
 
 @dataclass(frozen=True, slots=True)
 class Absence:
@@ -67,7 +69,7 @@ _BY_LANGUAGE = {
 
 def absence_in(language: str) -> Absence:
     """English stands in for a language without words of its own."""
-    return _BY_LANGUAGE.get(language.partition("-")[0].lower(), _BY_LANGUAGE["en"])
+    return of_language(_BY_LANGUAGE, language)
 
 
 def apology(language: str) -> str:

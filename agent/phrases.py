@@ -6,7 +6,7 @@ For a language without them the model is asked to say it in that language.
 
 from dataclasses import dataclass
 
-from shared.languages import ENGLISH_NAMES
+from shared.languages import ENGLISH_NAMES, base_of, of_language
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,17 @@ _BY_LANGUAGE = {
 
 def phrases_for(language: str) -> Phrases:
     """English stands in for a language without sentences of its own; see `spoken`."""
-    return _BY_LANGUAGE.get(language.partition("-")[0].lower(), ENGLISH)
+    return of_language(_BY_LANGUAGE, language)
 
 
 def exactly(sentence: str, language: str) -> str:
     """An instruction that makes a model say `sentence`, which is in that language already."""
-    name = ENGLISH_NAMES.get(language.partition("-")[0].lower(), "English")
+    name = ENGLISH_NAMES.get(base_of(language), "English")
     return f'Say in {name}: "{sentence}" Say exactly these words and nothing else.'
 
 
 def spoken(sentence: str, language: str) -> str:
     """An instruction that makes a model say `sentence` and nothing more."""
-    if language.partition("-")[0].lower() in _BY_LANGUAGE:
+    if base_of(language) in _BY_LANGUAGE:
         return f'Say: "{sentence}" Say exactly these words and nothing else.'
     return f'Say: "{sentence}" Translate it into the language "{language}" and say nothing else.'

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from shared.call_protocol import SCENE_MARK, CallConfig
+from shared.languages import is_wide
 
 HOLD_WEIGHT = 18  # three words: a phrase that people may share
 LEAK_WEIGHT = 40  # eight words in a row: nobody says them by chance
@@ -22,8 +23,7 @@ COVERED_STOPS_MAX = 3  # with that much told, so often again something new: the 
 PIECE = 6  # characters; fewer weigh less than HOLD_WEIGHT, whatever the script
 INDEXES_MAX = 16  # prompts of public characters are few; the index of a long one has 10 MB
 SECRET_CHARS_MAX = 30_000  # longer than instructions may be
-WIDE_FROM = 0x2E80  # Chinese, Japanese, Korean: a character is about a third of a word
-WIDE_WEIGHT = 3
+WIDE_WEIGHT = 3  # a character of such a script is about a third of a word
 
 
 def squeezed(text: str) -> str:
@@ -33,7 +33,7 @@ def squeezed(text: str) -> str:
 
 def weight_of(text: str) -> int:
     """How much of a language `text` is, in letters of an alphabet."""
-    return sum(WIDE_WEIGHT if ord(char) >= WIDE_FROM else 1 for char in text)
+    return sum(WIDE_WEIGHT if is_wide(char) else 1 for char in text)
 
 
 @dataclass(frozen=True, slots=True)

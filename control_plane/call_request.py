@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from control_plane.greetings import DEFAULT_LANGUAGE, LANGUAGES
+from shared.languages import DEFAULT_LANGUAGE, LANGUAGES
 
 INSTRUCTIONS_CHARS_MAX: Final = 20_000  # about 5,000 tokens, billed by the provider at every turn
 SCENE_CHARS_MAX: Final = 5_000

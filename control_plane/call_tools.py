@@ -5,7 +5,9 @@ from typing import Literal
 from uuid import UUID
 
 from billing.errors import CallClosed, CallNotFound
+from billing.money import MICRO
 from billing.pricing import affordable_seconds, call_cost
+from control_plane.memories.choosing import SHARED
 from control_plane.memories.desk import MemoryDesk
 from control_plane.settings import CallToolSettings
 from control_plane.store import after_calls, call_preferences
@@ -24,7 +26,6 @@ from shared.tool_protocol import (
     Remembered,
 )
 
-MICRO = 1_000_000
 MEMORY_TOOLS = frozenset({"remember", "forget", "recall"})
 
 Limit = Literal["credit", "monthly_cap", "free_allowance", "longest_call"]
@@ -114,5 +115,5 @@ async def _memory_of(pool: Pool, call_id: UUID, *, epoch: int) -> FrozenMemory:
         frozen = await after_calls.frozen_of(tx, call_id)
         preferences = await call_preferences.of_owner(tx, call.user_id)
     if frozen is None or preferences.memory_mode == "off":  # switched off while the call runs
-        return FrozenMemory(call.user_id, "off", "__shared__", "__shared__")
+        return FrozenMemory(call.user_id, "off", SHARED, SHARED)
     return frozen

@@ -7,9 +7,7 @@ an AI is speaking.
 
 from typing import Final
 
-from shared.languages import DEFAULT_LANGUAGE, ENGLISH_NAMES
-
-__all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "greeting_in"]
+from shared.languages import ENGLISH_NAMES
 
 # A greeting that says what is speaking.
 _GREETINGS: Final = {
@@ -59,11 +57,9 @@ _BY_NAME: Final = {
     "zh": "你好，我是{name}，人工智能语音。你好吗？",  # noqa: RUF001 - Chinese
 }
 
-LANGUAGES: Final = frozenset(_GREETINGS)
-
 
 def greeting_in(language: str, *, name: str | None = None) -> str:
-    """What the model is told to open with. `language` is one of LANGUAGES, `name` a character's."""
+    """What the model is told to open with. `language` is one of a call's, `name` a character's."""
     example = _GREETINGS[language]
     if name is not None:
         example = _BY_NAME[language].format(name=_spoken(name))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from control_plane.greetings import DEFAULT_LANGUAGE
+from shared.languages import of_language
 
 _WORDS: Final = {
     "ar": "لم تنجح إعادة الشحن التلقائية. يُرجى التحقق من وسيلة الدفع.",
@@ -32,4 +32,4 @@ LANGUAGES: Final = frozenset(_WORDS)
 
 def topup_failed_in(language: str) -> str:
     """In the language of the call; in English for one that is not among `LANGUAGES`."""
-    return _WORDS.get(language, _WORDS[DEFAULT_LANGUAGE])
+    return of_language(_WORDS, language)

@@ -18,6 +18,7 @@ from agent.behaviors.aside import Aside
 from agent.page import Page
 from agent.phrases import exactly
 from shared.call_protocol import EventKind, Notice
+from shared.languages import base_of, is_wide
 
 AGAIN_AFTER_S = 300.0  # said once, it is not repeated at each sentence; the page keeps it
 
@@ -25,7 +26,6 @@ AGAIN_AFTER_S = 300.0  # said once, it is not repeated at each sentence; the pag
 WORDS: Final[dict[str, list[str]]] = json.loads(
     Path(__file__).with_name("crisis_words.json").read_text(encoding="utf-8")
 )
-WIDE_FROM: Final = 0x2E80  # Chinese, Japanese, Korean: words do not stand apart
 
 _SPACES = re.compile(r"\s+")
 _STROKES = str.maketrans({"ø": "o", "ł": "l", "\u0131": "i", "đ": "d", "\u2019": "'"})
@@ -47,14 +47,14 @@ def _plain(words: str) -> str:
 def speaks_of_crisis(words: str, language: str) -> bool:
     """Whether the caller's words are on the list of the call's language, or of English."""
     plain = f" {_plain(words)}"
-    own = WORDS.get(language.partition("-")[0].lower(), [])
+    own = WORDS.get(base_of(language), [])
     return any(_occurs(phrase, plain) for phrase in (*own, *WORDS["en"]))
 
 
 def _occurs(phrase: str, plain: str) -> bool:
     """At the beginning of a word, where the language has words; its end may be inflected."""
     wanted = unicodedata.normalize("NFC", phrase)
-    return f" {wanted}" in plain or (ord(wanted[0]) >= WIDE_FROM and wanted in plain)
+    return f" {wanted}" in plain or (is_wide(wanted[0]) and wanted in plain)
 
 
 @dataclass(slots=True)

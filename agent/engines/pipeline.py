@@ -34,6 +34,7 @@ from agent.engines.reach import Reach
 from agent.owed_answer import Due
 from agent.settings import AgentSettings, ModelServer
 from shared.call_protocol import CallConfig
+from shared.languages import base_of
 from shared.log import get_logger
 
 log = get_logger(__name__)
@@ -77,7 +78,7 @@ class PipelineEngine:
         ears, mind, mouth = parts_of(self.config.model, self.settings)
         self._voice = self.config.voice
         self._stt = STT(
-            language=self.config.language.partition("-")[0],
+            language=base_of(self.config.language),
             model=ears.model,
             client=self._client(ears, ModelLink(self.reach, attempt_max_s=RECOGNITION_MAX_S)),
             use_realtime=False,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shared.languages import DEFAULT_LANGUAGE
+from shared.languages import of_language
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +32,4 @@ _BY_LANGUAGE: Final = {
 
 def words_in(language: str) -> Words:
     """English stands in for a language without words of its own."""
-    found = _BY_LANGUAGE.get(language.partition("-")[0].lower())
-    return found or _BY_LANGUAGE[DEFAULT_LANGUAGE]
+    return of_language(_BY_LANGUAGE, language)

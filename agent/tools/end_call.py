@@ -1,6 +1,7 @@
 """Hang up, after a goodbye."""
 
 from agent.tools.port import Arguments, Tool, ToolAnswer, ToolDesk
+from shared.languages import of_language
 
 _GOODBYES = {
     "de": "Mach's gut, auf Wiederhören!",
@@ -18,7 +19,7 @@ class Nothing(Arguments):
 
 async def end(desk: ToolDesk, _: Nothing) -> ToolAnswer:
     desk.part()
-    goodbye = _GOODBYES.get(desk.language.partition("-")[0].lower(), _GOODBYES["en"])
+    goodbye = of_language(_GOODBYES, desk.language)
     return {"say": goodbye, "note": "Say this or a goodbye of your own. Then the line is closed."}
 
 

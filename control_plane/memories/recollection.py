@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
+from control_plane.memories.choosing import SHARED
 from control_plane.memories.settings import MemorySettings
 from control_plane.memories.texts import token_count
 from control_plane.store import after_calls
@@ -39,7 +40,7 @@ async def memories_of_call(tx: Tx, call_id: UUID, settings: MemorySettings) -> l
         count=RELATED_MAX,
     )
     newest = await store.list_memories(tx, owner=owner, limit=NEWEST_MAX)
-    own = [memory for memory in newest if memory.character_id in ("__shared__", character_id)]
+    own = [memory for memory in newest if memory.character_id in (SHARED, character_id)]
     found = [(m.id, m.content) for m in own[: len(own) // 2]]
     found += [(m.id, m.content) for m in related]
     found += [(m.id, m.content) for m in own]

@@ -1,7 +1,5 @@
 """GET and PATCH /api/call-settings: memory of calls, and how long their texts are kept."""
 
-from typing import Any, Final
-
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -13,6 +11,7 @@ from control_plane.after_calls.settings import Retention
 from control_plane.http_errors import parse_json
 from control_plane.limits.doors import limited
 from control_plane.memories.choosing import MemoryMode, MemoryScope
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices, Services, SignedIn
 from control_plane.store import call_preferences
@@ -41,14 +40,6 @@ class PreferencesChange(BaseModel):
     retention: Retention = "30_days"
 
 
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": PreferencesChange.model_json_schema()}},
-    }
-}
-
-
 @router.get("/api/call-settings", responses=errors(401, 503))
 async def get_call_settings(services: CurrentServices, user_id: SignedIn) -> CallPreferences:
     """What holds for the next call."""
@@ -60,7 +51,7 @@ async def get_call_settings(services: CurrentServices, user_id: SignedIn) -> Cal
     "/api/call-settings",
     dependencies=[limited("text")],
     responses=errors(400, 401, 413, 429, 503),
-    openapi_extra=_BODY,
+    openapi_extra=body_of(PreferencesChange),
 )
 async def change_call_settings(
     request: Request, services: CurrentServices, user_id: SignedIn

@@ -16,7 +16,6 @@ from control_plane.call_request import CallLanguage
 from control_plane.characters import own, texts
 from control_plane.characters.casting import ADULT_SCENES
 from control_plane.errors import CharacterNotFound
-from control_plane.greetings import DEFAULT_LANGUAGE
 from control_plane.limits.doors import limited
 from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
@@ -26,6 +25,7 @@ from control_plane.store import characters
 from control_plane.store.characters import Character
 from shared.db import transaction
 from shared.errors import Invalid
+from shared.languages import DEFAULT_LANGUAGE
 
 router = APIRouter(tags=["characters"])
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Header, Response
 from starlette.responses import HTMLResponse
 
 from control_plane.characters import texts
-from control_plane.greetings import DEFAULT_LANGUAGE, LANGUAGES
 from control_plane.http_errors import DATABASE_AWAY, is_database_away
 from control_plane.pages import is_known, page_headers
 from control_plane.safety.disclosures import DISCLOSURES
@@ -17,6 +16,7 @@ from control_plane.services import CurrentServices, Services
 from control_plane.speech.recent import Recent
 from shared.clock import Clock
 from shared.db import transaction
+from shared.languages import DEFAULT_LANGUAGE, LANGUAGES
 
 KEEP_S: Final = 60  # in browsers, and in our own memory: nobody keeps the database busy with it
 NOT_MODIFIED: Final = 304

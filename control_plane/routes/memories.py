@@ -1,7 +1,7 @@
 """GET, PUT and DELETE /api/memories: what characters remember belongs to who told it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from control_plane.http_errors import parse_json
 from control_plane.limits.doors import limited
+from control_plane.openapi import body_of
 from control_plane.routes.answers import Answer, errors
 from control_plane.services import CurrentServices, SignedIn
 from control_plane.store.memories import Memory
@@ -57,14 +58,6 @@ class Erased(BaseModel):
     deleted: int
 
 
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": MemoryChange.model_json_schema()}},
-    }
-}
-
-
 @router.get("/api/memories", responses=errors(400, 401, 503))
 async def list_memories(
     services: CurrentServices, user_id: SignedIn, character_id: CharacterId = None
@@ -88,7 +81,7 @@ async def export_memories(
     "/api/memories",
     dependencies=[limited("text")],
     responses=errors(400, 401, 404, 413, 429, 503),
-    openapi_extra=_BODY,
+    openapi_extra=body_of(MemoryChange),
 )
 async def edit_memory(request: Request, services: CurrentServices, user_id: SignedIn) -> MemoryView:
     """Put one right. No model replaces what its owner wrote."""

@@ -9,7 +9,6 @@ from starlette.requests import Request
 
 from control_plane.call_request import CallLanguage
 from control_plane.characters import texts
-from control_plane.greetings import DEFAULT_LANGUAGE
 from control_plane.http_errors import parse_json
 from control_plane.limits.doors import limited
 from control_plane.openapi import body_of
@@ -22,6 +21,7 @@ from control_plane.safety.running import end_calls_outside_minors_mode
 from control_plane.services import CurrentServices, SignedIn
 from shared import metrics
 from shared.db import transaction
+from shared.languages import DEFAULT_LANGUAGE
 
 router = APIRouter(tags=["safety"])
 

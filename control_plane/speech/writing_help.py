@@ -12,6 +12,7 @@ from openai import AsyncOpenAI, OpenAIError
 from control_plane.speech.errors import TextModelMissing
 from control_plane.speech.settings import TextSettings
 from shared.errors import Unavailable
+from shared.languages import of_language
 from shared.log import get_logger
 
 log = get_logger(__name__)
@@ -47,7 +48,7 @@ def instructions_for(*, language: str, voice_model: str | None) -> str:
     if voice_model == "gpro31":
         marks = ", ".join(f"[{mark}]" for mark in _BRACKETS.split())
     else:
-        tags = _TAGS.get(language.partition("-")[0].lower(), _TAGS["en"])
+        tags = of_language(_TAGS, language)
         marks = ", ".join(f"<{tag}>" for tag in tags.split())
     return f"{_RULES}Use only these marks: {marks}."
 

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from control_plane.greetings import LANGUAGES
 from local.stack import Stack
+from shared.languages import LANGUAGES
 from tests.e2e.browser import open_call_page, open_page, run_chromium, write_beeps
 from tests.e2e.scripted_api import Answer, account, refusal, serve_page
 

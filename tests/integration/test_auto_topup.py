@@ -16,13 +16,14 @@ from billing.settings import ChargingSettings
 from billing.store import auto_topups as store
 from billing.store import topups as topups_store
 from billing.store.topups import Topup
-from control_plane import greetings, topup_words
+from control_plane import topup_words
 from control_plane.auto_topups import AutoTopups
 from control_plane.topup_words import topup_failed_in
 from shared.call_protocol import CallReport
 from shared.clock import SystemClock
 from shared.db import Tx, transaction
 from shared.ids import new_call_id
+from shared.languages import LANGUAGES
 from tests.fakes.rooms import ScriptedRooms
 from tests.fakes.stripe.payments import confirm_intent
 from tests.fakes.stripe_server import Trouble
@@ -202,8 +203,8 @@ async def test_a_refused_card_is_told_in_the_language_of_the_call(
 
 
 def test_there_are_words_for_every_language_of_calls() -> None:
-    assert topup_words.LANGUAGES == greetings.LANGUAGES
-    assert len({topup_failed_in(language) for language in greetings.LANGUAGES}) == 20
+    assert topup_words.LANGUAGES == LANGUAGES
+    assert len({topup_failed_in(language) for language in LANGUAGES}) == 20
     assert topup_failed_in("xx") == topup_failed_in("en")
 
 

@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 import pytest
 
 from control_plane.characters import texts
-from control_plane.greetings import LANGUAGES
 from control_plane.safety.disclosures import DISCLOSURES
 from control_plane.safety.referrals import LINES
 from shared.db import transaction
+from shared.languages import LANGUAGES
 from tests.cable import Cable
 from tests.web_process import Media, Web, running_web, web_settings
 

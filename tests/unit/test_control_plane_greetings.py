@@ -2,7 +2,8 @@
 
 import re
 
-from control_plane.greetings import LANGUAGES, greeting_in
+from control_plane.greetings import greeting_in
+from shared.languages import LANGUAGES
 
 UPSTREAM = "ar cs da de en es fi fr hi it ja ko nl no pl pt ru sv tr zh".split()
 

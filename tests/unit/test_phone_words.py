@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from agent.phone.texts import WORDS, spoken_language, words_for
+from agent.phone.texts import WORDS, words_for
 from control_plane.phone.menu import SPOKEN
 from shared.languages import ENGLISH_NAMES
 
@@ -35,4 +35,4 @@ def test_no_sentence_was_left_in_english(language: str) -> None:
 def test_regions_and_unknown_languages_find_words() -> None:
     assert words_for("pt-BR") is WORDS["pt"]
     assert words_for("xx") is WORDS["en"]
-    assert spoken_language("") == "en"
+    assert words_for("") is WORDS["en"]

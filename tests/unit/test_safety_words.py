@@ -3,10 +3,11 @@
 import pytest
 
 from agent.behaviors.crisis import WORDS, speaks_of_crisis
-from control_plane.greetings import LANGUAGES, greeting_in
+from control_plane.greetings import greeting_in
 from control_plane.safety.disclosures import DISCLOSURES, check_disclosure
 from control_plane.safety.referrals import LINES, shipped_referral
 from shared.errors import Invalid
+from shared.languages import LANGUAGES
 
 SAID = {
     "ar": "أنا تعبت، أريد أن أموت",

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from agent.phrases import spoken
-from control_plane.greetings import LANGUAGES, greeting_in
+from control_plane.greetings import greeting_in
 from local.voice.mind import Line, Prompt, Sentence, Tool, ToolCall, Utterance
 from local.voice.persona import FALLBACK, GREETING, PHRASES, TOPICS, ordered_words, topic_of
 from local.voice.scripted import DONE, STILL_HERE, ScriptedMind
 from local.voice.speech import synthesize
+from shared.languages import LANGUAGES
 
 CREDIT = Tool("getCreditLeft", "", {})
 END = Tool("end_call", "", {})

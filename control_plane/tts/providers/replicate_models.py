@@ -31,6 +31,7 @@ from control_plane.tts.refusals import in_our_words, refusal_of_answer
 from control_plane.tts.unstreamed import Unstreamed
 from control_plane.tts.wire import ANSWER_BYTES_MAX, open_http
 from shared.errors import AppError
+from shared.languages import base_of
 
 POLL_S: Final = 0.3  # a model that is warm needs 1 to 10 s
 POLLS_MAX: Final = 1_000  # five minutes; the studio gives up before
@@ -164,7 +165,7 @@ def _inputs(name: str, utterance: Utterance) -> dict[str, Any]:
     if name.endswith("/chatterbox-multilingual"):
         return {
             "text": utterance.text,
-            "language": utterance.language.partition("-")[0].lower(),
+            "language": base_of(utterance.language),
             "reference_audio": _as_data(utterance.reference),
             "cfg_weight": 0.5,
             "exaggeration": 0.5,
