@@ -42,7 +42,8 @@ from agent.recording.call_recording import CallRecording
 from agent.recording.overheard import OverheardInput
 from agent.recording.read_out import ReadOut
 from agent.resuming import instructions_for
-from agent.voice_output import SAMPLE_RATE, VoiceOutput
+from agent.sound import RATE_HZ
+from agent.voice_output import VoiceOutput
 from shared.call_protocol import CallConfig
 from shared.clock import Clock
 from shared.log import get_logger
@@ -274,7 +275,7 @@ def _room_options(caller_identity: str) -> RoomOptions:
     return RoomOptions(
         text_input=False,
         audio_input=AudioInputOptions(
-            sample_rate=SAMPLE_RATE,
+            sample_rate=RATE_HZ,
             frame_size_ms=HEARD_FRAME_MS,
             auto_gain_control=False,
             pre_connect_audio=False,

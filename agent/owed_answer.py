@@ -48,10 +48,7 @@ class OwedAnswer:
         """One event of the provider, in order."""
         match event["type"]:
             case "input_audio_buffer.speech_started":
-                self._order, self._is_answering = (
-                    "",
-                    False,
-                )  # the caller interrupts, whatever it was
+                self._order, self._is_answering = "", False  # interrupted, whatever it was
                 self._turn, self._has_answered = _Turn.UNKNOWN, False
             case (
                 "conversation.item.input_audio_transcription.completed"

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 import httpx2
 
 from agent.settings import AgentSettings
+from agent.sound import BYTES_PER_S, SAMPLE_BYTES
 
-SAMPLE_RATE = 24_000
-BYTES_PER_SAMPLE = 2
 KEPT_BYTES_MAX = 48 * 2**20  # of a process; a sentence has 0.3 MB, a language 20 of them
 MAKING_MAX_S = 15.0
 VOICE = "alloy"  # a name that servers of this protocol know
-SPEECH_BYTES_MAX = 60 * SAMPLE_RATE * BYTES_PER_SAMPLE
+SPEECH_BYTES_MAX = 60 * BYTES_PER_S
 
 
 class CannotSpeak(Exception):
@@ -29,7 +28,7 @@ class CannotSpeak(Exception):
 @dataclass(slots=True)
 class Sentences:
     """
-    PCM16 mono at SAMPLE_RATE by language and words; shared by the calls of a process, which are
+    As `agent.sound` has it, by language and words; shared by the calls of a process, which are
     threads.
     """
 
@@ -82,4 +81,4 @@ class Sentences:
         pcm = answer.content
         if not answer.is_success or not 0 < len(pcm) <= SPEECH_BYTES_MAX:
             raise CannotSpeak(f"status {answer.status_code}")
-        return pcm[: len(pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
+        return pcm[: len(pcm) // SAMPLE_BYTES * SAMPLE_BYTES]

@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from agent.journal import CELLS_MAX
 from agent.tools.mcp.settings import McpServers
-from shared.settings import EnvironmentSettings, InternalSettings, LiveKitSettings
+from shared.settings import EnvironmentSettings, InternalSettings, LiveKitSettings, key_for_sdk
 
 CELLS_PER_CORE = 2  # with four calls each: 8 calls a core at 0.08 core a call, and headroom
 
@@ -73,7 +73,7 @@ class PipelineSettings(EnvironmentSettings):
     def _server(self, url: str | None, key: SecretStr | None, model: str) -> ModelServer | None:
         """None where nobody is configured. Servers of one's own often want no key."""
         if url:
-            return ModelServer(url, key.get_secret_value() if key else "none", model)
+            return ModelServer(url, key_for_sdk(key), model)
         if self.openai_api_key:
             return ModelServer(self.openai_base_url, self.openai_api_key.get_secret_value(), model)
         return None
@@ -90,7 +90,7 @@ class ModerationSettings(EnvironmentSettings):
     def moderation(self) -> ModelServer | None:
         if self.moderation_base_url is None:
             return None
-        key = self.moderation_api_key.get_secret_value() if self.moderation_api_key else "none"
+        key = key_for_sdk(self.moderation_api_key)
         return ModelServer(self.moderation_base_url, key, self.moderation_model)
 
 

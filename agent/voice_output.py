@@ -16,14 +16,13 @@ from livekit.agents.voice import io
 from livekit.rtc.participant import UnpublishTrackError
 
 from agent.recording.overheard import OverheardSource, Overhears
+from agent.sound import BYTES_PER_S, RATE_HZ, frame_of, frames_of
 from shared.call_protocol import TRACK_VOICE
 from shared.clock import Clock
 from shared.log import get_logger
 
 log = get_logger(__name__)
 
-SAMPLE_RATE = 24_000  # what the realtime protocol speaks; WebRTC resamples it itself
-BYTES_PER_SECOND = SAMPLE_RATE * 2
 CHUNK_S = 0.1
 FIRST_S = 0.02  # begins a turn: models speak faster than time, so the rest comes soon enough
 AHEAD_S = 0.2  # audio in the engine's queue: survives a busy event loop, and is cut at a barge-in
@@ -31,13 +30,13 @@ QUEUE_MS = 1000  # the engine's own bound; AHEAD_S stays far below it
 BUFFER_MAX_S = 300.0  # a model that says more in one turn has gone mad
 BITRATE = 32_000  # speech in Opus is transparent here
 
-_CHUNK_BYTES = int(BYTES_PER_SECOND * CHUNK_S)
-_FIRST_BYTES = int(BYTES_PER_SECOND * FIRST_S)
+_CHUNK_BYTES = int(BYTES_PER_S * CHUNK_S)
+_FIRST_BYTES = int(BYTES_PER_S * FIRST_S)
 
 
 @dataclass(frozen=True, slots=True)
 class Interjection:
-    """PCM16 at SAMPLE_RATE. `on_end` is called when all of it was said, or the gate closed."""
+    """As `agent.sound` has it. `on_end` is called when all of it was said, or the gate closed."""
 
     pcm: bytes
     on_end: Callable[[], None]
@@ -57,13 +56,13 @@ class VoiceOutput(io.AudioOutput):
         super().__init__(
             label="voice",
             capabilities=io.AudioOutputCapabilities(pause=True),
-            sample_rate=SAMPLE_RATE,
+            sample_rate=RATE_HZ,
         )
         self._room = room
         self._track_name = track_name
         self._clock = clock
         self._on_first_audio: Callable[[], None] | None = on_first_audio
-        self._source = OverheardSource(SAMPLE_RATE, 1, queue_size_ms=QUEUE_MS)
+        self._source = OverheardSource(RATE_HZ, 1, queue_size_ms=QUEUE_MS)
         self._buffer = bytearray()
         self._is_open = False  # a turn is being captured or played
         self._is_complete = False  # nothing more comes for this turn
@@ -197,10 +196,9 @@ class VoiceOutput(io.AudioOutput):
     async def _send_chunk(self) -> None:
         data = bytes(self._buffer[:_CHUNK_BYTES])
         del self._buffer[:_CHUNK_BYTES]
-        samples = len(data) // 2
         is_first = self._sent_s == 0.0
-        self._sent_s += samples / SAMPLE_RATE
-        await self._source.capture_frame(rtc.AudioFrame(data, SAMPLE_RATE, 1, samples))
+        self._sent_s += len(data) / BYTES_PER_S
+        await self._source.capture_frame(frame_of(data))
         if is_first and self._is_open:
             self._report_start()
         await self._keep_pace()
@@ -217,11 +215,10 @@ class VoiceOutput(io.AudioOutput):
             self._interjection = said  # dropped, or the model has more to say first
             return
         self._is_interjecting = True
-        for start in range(0, len(said.pcm), _CHUNK_BYTES):
+        for frame in frames_of(said.pcm, frame_bytes=_CHUNK_BYTES):
             if not self._gate.is_set():
                 break
-            data = said.pcm[start : start + _CHUNK_BYTES]
-            await self._source.capture_frame(rtc.AudioFrame(data, SAMPLE_RATE, 1, len(data) // 2))
+            await self._source.capture_frame(frame)
             await self._keep_pace()
         await asyncio.sleep(self._source.queued_duration)
         self._is_interjecting = False

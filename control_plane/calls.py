@@ -68,7 +68,8 @@ async def place_call(services: Services, user_id: UserId, body: bytes) -> Placed
             tx, call_id=call_id, user_id=user_id, body=body, settings=services.settings
         )
     held = authorized.authorization
-    await _make_room(services, call_id, superseded=held.superseded)
+    end_superseded(services, held.superseded)
+    await _make_room(services, call_id)
     return PlacedCall(
         call_id=call_id,
         token=services.livekit.caller_token(room_name_of(call_id)),
@@ -212,11 +213,15 @@ def _freeze(
     )
 
 
-async def _make_room(services: Services, call_id: CallId, *, superseded: Iterable[UUID]) -> None:
-    """The room with its agent; meanwhile the rooms of calls this one took the place of go."""
+def end_superseded(services: Services, superseded: Iterable[UUID]) -> None:
+    """Rooms of calls that another one took the place of go, meanwhile."""
     for old in superseded:
         metrics.CALLS_ENDED.labels(EndReason.SUPERSEDED).inc()
         services.background.start(end_call_room(services.livekit, old), kind="delete_room")
+
+
+async def _make_room(services: Services, call_id: CallId) -> None:
+    """The room with its agent."""
     try:
         await services.livekit.create_call_room(room_name_of(call_id), call_id)
     except Unavailable:

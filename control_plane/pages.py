@@ -50,6 +50,11 @@ def find_page_file(folder: Path, name: str) -> PageFile | None:
         return None
 
 
+def etag_of(body: bytes) -> str:
+    """Weak, so that one tag is right for both encodings; quoted."""
+    return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
 def is_known(etag: str, if_none_match: str) -> bool:
     """Whether the browser has it already, by its header."""
     return etag in {tag.strip() for tag in if_none_match.split(",")}
@@ -62,7 +67,7 @@ def _prepare(path: Path, _changed_ns: int, _size: int, media_type: str) -> PageF
     return PageFile(
         body=body,
         packed=gzip.compress(body, compresslevel=6, mtime=0),
-        etag=f'W/"{hashlib.sha256(body).hexdigest()[:32]}"',  # weak: one tag for both encodings
+        etag=etag_of(body),
         media_type=media_type,
     )
 

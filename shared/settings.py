@@ -61,3 +61,8 @@ class InternalSettings(EnvironmentSettings):
 
 class SentrySettings(EnvironmentSettings):
     sentry_dsn: SecretStr | None = None  # without it nothing is ever sent anywhere
+
+
+def key_for_sdk(key: SecretStr | None) -> str:
+    """The key of a server that may want none: without one an SDK looks in the environment."""
+    return key.get_secret_value() if key else "none"

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx2
 
+from agent.engines.provider_link import FATAL_CODES, REFUSED, STRIKES_MAX
 from agent.engines.reach import Reach
-from agent.provider_link import FATAL_CODES, REFUSED, STRIKES_MAX
 from shared.log import get_logger
 
 log = get_logger(__name__)

@@ -13,8 +13,8 @@ from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
 from agent.engines.endpoint import Endpoint
 from agent.engines.port import ERRORS_MAX, Tell
+from agent.engines.provider_link import ProviderLink
 from agent.owed_answer import Due, OwedAnswer
-from agent.provider_link import ProviderLink
 from shared.clock import Clock
 from shared.log import get_logger
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from livekit import rtc
 
-from agent.sentences import BYTES_PER_SAMPLE, SAMPLE_RATE, CannotSpeak, Sentences
+from agent.sentences import CannotSpeak, Sentences
+from agent.sound import BYTES_PER_S, RATE_HZ, frames_of
 
 CHUNK_S = 0.1
 QUEUE_MS = 200
@@ -30,7 +31,7 @@ class Speaker:
         self._room = room
         self._sentences = sentences
         self._until_answered = until_answered
-        self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=QUEUE_MS)
+        self._source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=QUEUE_MS)
         self._sid = ""
 
     async def open(self, first: Line) -> None:
@@ -73,11 +74,8 @@ class Speaker:
         return await self._sentences.pcm(line.words, line.language)
 
     async def _play(self, pcm: bytes) -> None:
-        step = int(CHUNK_S * SAMPLE_RATE) * BYTES_PER_SAMPLE
-        for start in range(0, len(pcm), step):
-            chunk = pcm[start : start + step]
-            samples = len(chunk) // BYTES_PER_SAMPLE
-            await self._source.capture_frame(rtc.AudioFrame(chunk, SAMPLE_RATE, 1, samples))
+        for frame in frames_of(pcm, frame_bytes=int(CHUNK_S * BYTES_PER_S)):
+            await self._source.capture_frame(frame)
 
     async def close(self) -> None:
         if self._sid and self._room.isconnected():

@@ -26,8 +26,8 @@ from shared.recording_protocol import ConsentAnswer, ConsentReport
 
 log = get_logger(__name__)
 
-# A call whose clock has not begun 90 s after it was placed is given up (`billing/reaper.py`):
-# question and answer take 35 s at most, and an agent may have come late.
+# `billing/reaper.py` gives up a call whose clock does not begin within its opening; the question
+# and its answer take 35 s of that at most, and an agent may have come late.
 ASKED_WITHIN_S: Final = 30.0
 LEAVE_MAX_S: Final = 6.0  # the last second of the tape, and a last word to the control plane
 

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from agent.recording.shelf import Shelf, ShelfFull
 from agent.recording.tape import Tape, TapeFull
-from agent.recording.timeline import RATE_HZ, Side, Timeline
+from agent.recording.timeline import Side, Timeline
+from agent.sound import RATE_HZ
 from shared.clock import Clock
 from shared.log import get_logger
 from shared.recording_protocol import RECORDING_S_MAX

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from uuid import UUID
 
 from agent.recording.shelf import Shelf
-from agent.recording.timeline import RATE_HZ, SAMPLE_BYTES, Side
+from agent.recording.timeline import Side
+from agent.sound import RATE_HZ, SAMPLE_BYTES
 from shared.recording_protocol import RECORDING_BYTES_MAX
 
 BITS_PER_S = 32_000  # two voices that seldom speak at once

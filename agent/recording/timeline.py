@@ -1,7 +1,7 @@
 """
 Two voices on one time: what comes in pieces goes out as stereo without holes.
 
-Pure, without a clock: whoever puts something in says when it began, in samples since the beginning.
+Without a clock: whoever puts something in says when it began, in samples since the beginning.
 Pieces that follow each other closely are joined, since their times of arrival jitter; after a pause
 there is silence. What comes too late or in too large a heap is dropped, so nothing grows.
 """
@@ -10,8 +10,8 @@ from array import array
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-RATE_HZ = 24_000
-SAMPLE_BYTES = 2
+from agent.sound import RATE_HZ, SAMPLE_BYTES
+
 JITTER_SAMPLES = RATE_HZ // 5  # 200 ms: a hole or an overlap below it is none
 LANE_SAMPLES_MAX = 10 * RATE_HZ  # waiting to be taken; whoever takes comes twice a second
 

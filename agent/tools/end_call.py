@@ -1,6 +1,6 @@
 """Hang up, after a goodbye."""
 
-from agent.tools.port import Arguments, Tool, ToolAnswer, ToolDesk
+from agent.tools.port import Nothing, Tool, ToolAnswer, ToolDesk
 from shared.languages import of_language
 
 _GOODBYES = {
@@ -11,10 +11,6 @@ _GOODBYES = {
     "it": "Stammi bene, arrivederci!",
     "pt": "Fique bem, adeus!",
 }
-
-
-class Nothing(Arguments):
-    pass
 
 
 async def end(desk: ToolDesk, _: Nothing) -> ToolAnswer:

@@ -27,6 +27,10 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Nothing(Arguments):
+    """A tool that needs not be told anything."""
+
+
 class ControlPlane(Protocol):
     """/internal/v1/calls/{id}/tools of this call."""
 

@@ -1,6 +1,6 @@
 """How long the caller can still talk, and for how many credits."""
 
-from agent.tools.port import Arguments, Tool, ToolAnswer, ToolDesk
+from agent.tools.port import Nothing, Tool, ToolAnswer, ToolDesk
 from shared.tool_protocol import AskCredit, CreditLeft
 
 _LIMITS = {
@@ -9,10 +9,6 @@ _LIMITS = {
     "free_allowance": "the free allowance",
     "longest_call": "the longest time of one call",
 }
-
-
-class Nothing(Arguments):
-    pass
 
 
 async def ask(desk: ToolDesk, _: Nothing) -> ToolAnswer:

@@ -8,13 +8,13 @@ import openai
 from control_plane.speech.settings import TextSettings
 from shared.errors import Unavailable
 from shared.log import get_logger
+from shared.settings import key_for_sdk
 
 log = get_logger(__name__)
 
 TOKENS_MAX: Final = 1_500
 TIMEOUT_S: Final = 60.0  # nobody waits for it; the lease is longer
 ANSWER_CHARS_MAX: Final = 20_000
-NO_KEY: Final = "none"
 
 
 class NoteTakerAway(Unavailable):
@@ -64,9 +64,8 @@ def open_note_taker(settings: TextSettings) -> NoteTaker | None:
     """None where no chat model is configured."""
     if settings.text_model is None:
         return None
-    key = settings.text_api_key
     return RestNoteTaker(
         base_url=settings.text_base_url,
-        api_key=key.get_secret_value() if key else NO_KEY,
+        api_key=key_for_sdk(settings.text_api_key),
         model=settings.text_model,
     )

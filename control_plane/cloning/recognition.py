@@ -7,12 +7,12 @@ import openai
 from control_plane.cloning.errors import NoRecognition
 from control_plane.cloning.settings import CloningSettings
 from shared.log import get_logger
+from shared.settings import key_for_sdk
 
 log = get_logger(__name__)
 
 TIMEOUT_S: Final = 30.0  # for 30 s of speech; a hosted recogniser needs 1-3 s
 RETRIES: Final = 1  # somebody is waiting, and can simply send it again
-NO_KEY: Final = "none"  # the SDK wants one, and would look for another in the environment
 HEARD_CHARS_MAX: Final = 1_000  # of what a stranger's server answers; a phrase has 80
 
 
@@ -65,9 +65,8 @@ def open_recognition(settings: CloningSettings) -> Recognition:
     """As configured; nothing is asked of a server before it is used."""
     if settings.recognition_base_url is None:
         return NoRecognizer()
-    key = settings.recognition_api_key
     return RestRecognition(
         base_url=settings.recognition_base_url,
-        api_key=key.get_secret_value() if key else NO_KEY,
+        api_key=key_for_sdk(settings.recognition_api_key),
         model=settings.recognition_model,
     )

@@ -19,6 +19,7 @@ from control_plane.memories.settings import MemorySettings
 from control_plane.memories.texts import EMPTY_WORDS
 from shared.errors import Unavailable
 from shared.log import get_logger
+from shared.settings import key_for_sdk
 
 log = get_logger(__name__)
 
@@ -27,7 +28,6 @@ DIMENSIONS: Final = 256
 PIECE_CHARS: Final = 3
 TIMEOUT_S: Final = 2.0  # in a call somebody waits for it
 DIMENSIONS_MAX: Final = 512  # the beginning of a longer one: near enough, and quick to compare
-NO_KEY: Final = "none"  # the SDK wants one, and would look for another in the environment
 
 Vector = list[float]
 
@@ -102,10 +102,9 @@ def open_embedder(settings: MemorySettings) -> Embedder:
     """As configured; nothing is asked of a server before it is used."""
     if settings.embedding_model is None:
         return HashedEmbedder()
-    key = settings.embedding_api_key
     return RestEmbedder(
         base_url=settings.embedding_base_url,
-        api_key=key.get_secret_value() if key else NO_KEY,
+        api_key=key_for_sdk(settings.embedding_api_key),
         model=settings.embedding_model,
     )
 

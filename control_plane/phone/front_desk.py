@@ -18,7 +18,7 @@ from billing.money import MICRO
 from billing.price_book import plan_of, rate_in_force
 from billing.store import accounts
 from control_plane.call_request import model_for
-from control_plane.calls import authorize_call, end_call_room
+from control_plane.calls import authorize_call, end_superseded
 from control_plane.errors import CharacterNotFound
 from control_plane.phone import patience, pin
 from control_plane.phone.menu import Menu, body_of_call, menu_of
@@ -28,7 +28,6 @@ from control_plane.store import characters, phone
 from control_plane.store.phone import Entry, KnownNumber
 from shared import metrics
 from shared.db import Tx, transaction
-from shared.end_reasons import EndReason
 from shared.errors import ActiveCall, FreeLimitReached, InsufficientCredits, NoCapacity, Refused
 from shared.ids import CallId, UserId, new_call_id, new_uuid
 from shared.log import get_logger
@@ -228,9 +227,7 @@ async def place(services: Services, entry_id: UUID, wish: AskForCall) -> PhoneCa
     except _Dearer:
         return PhoneCall(outcome="expired")
     metrics.CALL_TOKENS.labels("phone").inc()
-    for old in held.superseded:
-        metrics.CALLS_ENDED.labels(EndReason.SUPERSEDED).inc()
-        services.background.start(end_call_room(services.livekit, old), kind="delete_room")
+    end_superseded(services, held.superseded)
     return PhoneCall(outcome="call", call_id=call_id)
 
 

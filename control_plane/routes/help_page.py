@@ -1,6 +1,5 @@
 """GET /help: the public page for people in a crisis. Nothing they send is an error."""
 
-import hashlib
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Response
@@ -8,7 +7,7 @@ from starlette.responses import HTMLResponse
 
 from control_plane.characters import texts
 from control_plane.http_errors import DATABASE_AWAY, is_database_away
-from control_plane.pages import is_known, page_headers
+from control_plane.pages import etag_of, is_known, page_headers
 from control_plane.safety.disclosures import DISCLOSURES
 from control_plane.safety.help_page import HelpFacts, help_page
 from control_plane.safety.referrals import LINES, shipped_referral
@@ -50,7 +49,7 @@ def help_router(clock: Clock) -> APIRouter:
 
 
 def _answer(body: str, headers: dict[str, str], if_none_match: str) -> Response:
-    tag = f'W/"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    tag = etag_of(body.encode())
     sent = {
         **headers,
         "Cache-Control": f"public, max-age={KEEP_S}",

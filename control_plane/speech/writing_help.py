@@ -14,6 +14,7 @@ from control_plane.speech.settings import TextSettings
 from shared.errors import Unavailable
 from shared.languages import of_language
 from shared.log import get_logger
+from shared.settings import key_for_sdk
 
 log = get_logger(__name__)
 
@@ -60,9 +61,8 @@ class WritingHelp:
         self._model = settings.text_model
         self._client: AsyncOpenAI | None = None
         if settings.text_model is not None:
-            key = settings.text_api_key
             self._client = AsyncOpenAI(
-                api_key=key.get_secret_value() if key else "none",
+                api_key=key_for_sdk(settings.text_api_key),
                 base_url=settings.text_base_url,
                 timeout=TIMEOUT_S,
                 max_retries=1,

@@ -11,7 +11,7 @@ import httpx2
 
 from agent.recording.shelf import Shelf
 from agent.recording.tape import Tape
-from agent.recording.timeline import RATE_HZ
+from agent.sound import RATE_HZ
 from tests.integration.receipted_calls import billed_call
 from tests.web_process import WORKER_CREDENTIAL, Caller, Web
 

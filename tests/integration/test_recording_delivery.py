@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from agent.recording.delivery import Delivery, Undelivered, delivery_client
 from agent.recording.recorder import Recorder
 from agent.recording.shelf import Shelf
-from agent.recording.timeline import RATE_HZ
+from agent.sound import RATE_HZ
 from control_plane.recordings.ogg import duration_ms
 from shared.clock import SystemClock
 from tests.integration.recording_desk import recording

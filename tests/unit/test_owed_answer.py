@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from agent.engines.unheard_audio import CHUNKS_MAX, IDLE_CHUNKS, UnheardAudio
 from agent.owed_answer import Due, OwedAnswer
-from agent.unheard_audio import CHUNKS_MAX, IDLE_CHUNKS, UnheardAudio
 
 STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "u1"}
 STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "u1"}

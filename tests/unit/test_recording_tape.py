@@ -13,7 +13,7 @@ import pytest
 from agent.recording import shelf as shelves
 from agent.recording.shelf import Shelf, ShelfFull
 from agent.recording.tape import Tape, TapeFull
-from agent.recording.timeline import RATE_HZ
+from agent.sound import RATE_HZ
 from control_plane.recordings.ogg import NotARecording, duration_ms
 from shared.clock import SystemClock
 from tests.tapes import tape_of

@@ -5,13 +5,11 @@ from array import array
 from agent.recording.timeline import (
     JITTER_SAMPLES,
     LANE_SAMPLES_MAX,
-    RATE_HZ,
     Side,
     Timeline,
 )
-from agent.voice_output import SAMPLE_RATE
+from agent.sound import RATE_HZ
 
-assert RATE_HZ == SAMPLE_RATE, "what both voices have"
 PIECE = RATE_HZ // 10  # as long as the pieces of real calls
 
 

@@ -15,8 +15,9 @@ from typing import Final
 from control_plane.settings import SpeechProviderSettings
 from control_plane.tts.likeness import Likeness, likeness_of
 from control_plane.tts.port import Provider, Speech, Utterance
-from control_plane.tts.providers.openai_compatible import NO_KEY, OpenAiSpeech
+from control_plane.tts.providers.openai_compatible import OpenAiSpeech
 from control_plane.tts.wire import ANSWER_BYTES_MAX
+from shared.settings import key_for_sdk
 
 NORMAL_PACE: Final = 5.4  # syllables a second of the demo voice at speed 1, by our own measure
 SPEED_MIN, SPEED_MAX = 0.6, 1.5  # outside it is hard to understand
@@ -48,7 +49,10 @@ class LocalSpeech:
 
     def __init__(self, *, base_url: str, answer_bytes_max: int = ANSWER_BYTES_MAX) -> None:
         self._speech = OpenAiSpeech(
-            name=self.name, base_url=base_url, api_key=NO_KEY, answer_bytes_max=answer_bytes_max
+            name=self.name,
+            base_url=base_url,
+            api_key=key_for_sdk(None),
+            answer_bytes_max=answer_bytes_max,
         )
 
     async def speak(self, utterance: Utterance) -> Speech:

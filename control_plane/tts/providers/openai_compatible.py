@@ -1,7 +1,7 @@
 """OpenAI's `POST /audio/speech`: OpenAI itself, Kokoro, Speaches, and our local voice."""
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import openai
 
@@ -11,8 +11,7 @@ from control_plane.tts.port import Provider, Speech, Utterance
 from control_plane.tts.refusals import in_our_words, refusal_of_answer
 from control_plane.tts.wire import ANSWER_BYTES_MAX, open_http
 from shared.errors import AppError
-
-NO_KEY: Final = "none"  # servers of one's own ask for none, and the SDK for any
+from shared.settings import key_for_sdk
 
 
 def open_provider(settings: SpeechProviderSettings) -> Provider:
@@ -26,7 +25,7 @@ def open_provider(settings: SpeechProviderSettings) -> Provider:
     return OpenAiSpeech(
         name="openai",
         base_url=address,
-        api_key=key.get_secret_value() if key else NO_KEY,
+        api_key=key_for_sdk(key),
         model=settings.openai_speech_model,
     )
 

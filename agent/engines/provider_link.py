@@ -12,17 +12,15 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 from livekit.plugins.openai.realtime.realtime_model import process_base_url
 
-from agent.unheard_audio import UnheardAudio
+from agent.engines.endpoint import Endpoint
+from agent.engines.unheard_audio import UnheardAudio
 from shared.clock import Clock
 from shared.log import get_logger
-
-if TYPE_CHECKING:  # the engines import this module
-    from agent.engines.endpoint import Endpoint
 
 log = get_logger(__name__)
 
@@ -60,15 +58,15 @@ class ProviderLink:
     """
 
     http: aiohttp.ClientSession
-    endpoints: "Sequence[Endpoint]"
+    endpoints: Sequence[Endpoint]
     clock: Clock
     on_lost: Callable[[], None] = lambda: None
     on_failed: Callable[[], None] = lambda: None
     gives_up: bool = False  # after a few failures, though its endpoint may come back
     unheard: UnheardAudio = field(default_factory=UnheardAudio)
-    endpoint: "Endpoint" = field(init=False)
+    endpoint: Endpoint = field(init=False)
     connections: int = 0
-    _left: "list[Endpoint]" = field(init=False)
+    _left: list[Endpoint] = field(init=False)
     _strikes: int = 0
     _socket: "LinkSocket | None" = None
     _spare: "LinkSocket | None" = None
@@ -122,13 +120,13 @@ class ProviderLink:
         """A whole answer came: this provider works."""
         self._strikes = 0
 
-    def lost(self, endpoint: "Endpoint") -> None:
+    def lost(self, endpoint: Endpoint) -> None:
         """A connection ended by itself."""
         self._strike()
         log.info("provider_connection_lost", provider=endpoint.provider)
         self.on_lost()
 
-    def refused(self, endpoint: "Endpoint", code: str) -> None:
+    def refused(self, endpoint: Endpoint, code: str) -> None:
         """This provider will not speak with us in this call any more."""
         log.warning("provider_refused", provider=endpoint.provider, code=code)
         if endpoint in self._left:
@@ -178,7 +176,7 @@ class ProviderLink:
             next_one = (self._left.index(self.endpoint) + 1) % len(self._left)
             self._take(self._left[next_one])
 
-    def _take(self, endpoint: "Endpoint") -> None:
+    def _take(self, endpoint: Endpoint) -> None:
         log.warning("provider_changed", provider=endpoint.provider, model=endpoint.model)
         self.endpoint, self._strikes = endpoint, 0
 
@@ -189,7 +187,7 @@ class LinkSocket:
 
     link: ProviderLink
     connection: Connection
-    endpoint: "Endpoint"
+    endpoint: Endpoint
     is_over: bool = False
     _has_sent_audio: bool = False
     _is_left: bool = False
