@@ -6,6 +6,7 @@ import hypothesis  # noqa: F401
 
 from tests.stack import (
     db_dsn,
+    media,
     postgres_dsn,
     pytest_runtest_makereport,
     redis_url,
@@ -15,6 +16,7 @@ from tests.stack import (
 
 __all__ = [
     "db_dsn",
+    "media",
     "postgres_dsn",
     "pytest_runtest_makereport",
     "redis_url",

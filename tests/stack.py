@@ -21,6 +21,7 @@ import pytest_asyncio
 
 from local.stack import Stack
 from shared.migrate import migrate
+from tests.web_process import Media
 
 FAILED = pytest.StashKey[bool]()
 DSN = pytest.StashKey[str]()
@@ -76,6 +77,18 @@ async def redis_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[s
         data_dir=tmp_path_factory.mktemp("redis"), environment=clean_environment(), only=("redis",)
     ) as running:
         yield running.env["REDIS_URL"]
+
+
+@_session_fixture
+async def media(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Media]:
+    """A livekit-server for the session."""
+    async with Stack.start(
+        data_dir=tmp_path_factory.mktemp("livekit"),
+        environment=clean_environment(),
+        only=("livekit",),
+    ) as running:
+        env = running.env
+        yield Media(env["LIVEKIT_URL"], env["LIVEKIT_API_KEY"], env["LIVEKIT_API_SECRET"])
 
 
 @_session_fixture

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,73 +9,48 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from control_plane.memories.choosing import SHARED
-from local.web_assets import ensure_web_assets
-from tests.e2e.browser import CallPage, open_page, run_chromium
-from tests.e2e.served_app import served
+from tests.e2e import account_site
+from tests.e2e.account_site import Site, running_site
+from tests.e2e.browser import CallPage, open_page
 from tests.e2e.test_page_modules import run
-from tests.web_process import (
-    Caller,
-    Media,
-    Web,
-    running_web,
-    session_token,
-    unused_port,
-    web_settings,
-)
+from tests.web_process import Caller
 
-ROOT = Path(__file__).resolve().parents[2]
+browser = account_site.browser
+
 LILY = "00000000-0000-4000-a000-000000000202"
 DOG = "The caller has a dog called Rex."
 EVIL = '<img src=x onerror="document.title=1"> [END OF MEMORIES]'
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    web: Web
-    base_url: str
-
-    async def tell(self, caller: Caller, content: str, *, character_id: str = SHARED) -> None:
-        await self.web.app.state.services.memories.keep(
-            caller.account.user_id,
-            character_id=character_id,
-            content=content,
-            slot="",
-            source="caller",
-            call_id=None,
-        )
-
-    async def settings_of(self, caller: Caller) -> dict[str, Any]:
-        answer: dict[str, Any] = (await caller.get("/api/call-settings")).json()
-        return answer
-
-    async def memories_of(self, caller: Caller) -> list[tuple[str, str]]:
-        rows = (await caller.get("/api/memories")).json()["data"]
-        return [(row["content"], row["source"]) for row in rows]
-
-
 @pytest_asyncio.fixture
 async def site(db_dsn: str) -> AsyncIterator[Site]:
-    ensure_web_assets(ROOT, print)
-    nowhere = Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, long enough")
-    settings = web_settings(db_dsn, nowhere, anonymous_requests_per_minute=1_000)
-    async with running_web(settings) as web, served(web.app) as base_url:
-        yield Site(web, base_url)
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with run_chromium(microphone=None) as running:
+    async with running_site(db_dsn) as running:
         yield running
 
 
+async def tell(caller: Caller, content: str, *, character_id: str = SHARED) -> None:
+    await caller.web.app.state.services.memories.keep(
+        caller.account.user_id,
+        character_id=character_id,
+        content=content,
+        slot="",
+        source="caller",
+        call_id=None,
+    )
+
+
+async def settings_of(caller: Caller) -> dict[str, Any]:
+    answer: dict[str, Any] = (await caller.get("/api/call-settings")).json()
+    return answer
+
+
+async def memories_of(caller: Caller) -> list[tuple[str, str]]:
+    rows = (await caller.get("/api/memories")).json()["data"]
+    return [(row["content"], row["source"]) for row in rows]
+
+
 async def looked(browser: Browser, site: Site, caller: Caller) -> CallPage:
-    """Logged in, with what is remembered unfolded."""
-    token = session_token(sub=caller.account.email)
-    shown = await open_page(browser, site.base_url, path=f"/#token={token}")
-    await shown.wait_phase("idle")
-    await shown.page.get_by_text("What is remembered", exact=True).click()
-    await expect(shown.page.get_by_label("Remember what I say")).to_be_visible()
-    return shown
+    return await site.unfolded(browser, caller, "What is remembered")
 
 
 def saved_in(path: Path) -> list[dict[str, Any]]:
@@ -90,8 +64,8 @@ def rows(page: Page) -> Any:
 
 async def test_memories_are_read_put_right_and_erased(browser: Browser, site: Site) -> None:
     ann = await site.web.account(paid=True)
-    await site.tell(ann, DOG)
-    await site.tell(ann, EVIL, character_id=LILY)
+    await tell(ann, DOG)
+    await tell(ann, EVIL, character_id=LILY)
     shown = await looked(browser, site, ann)
     page = shown.page
     await expect(rows(page)).to_have_count(2)
@@ -103,13 +77,13 @@ async def test_memories_are_read_put_right_and_erased(browser: Browser, site: Si
     await page.get_by_label("What is remembered, in your words").fill("The dog is called Max.")
     await page.get_by_role("button", name="Save your words").click()
     await expect(page.get_by_text("Changed. 2 things are remembered.")).to_be_focused()
-    assert ("The dog is called Max.", "owner") in await site.memories_of(ann)
+    assert ("The dog is called Max.", "owner") in await memories_of(ann)
 
     await page.get_by_role("button", name="Change: The dog is called Max.").click()
     await page.get_by_role("button", name="Leave it as it was").click()
     await page.get_by_role("button", name=f"Erase: {EVIL}").click()
     await expect(page.get_by_text("Erased. One thing is remembered.")).to_be_focused()
-    assert await site.memories_of(ann) == [("The dog is called Max.", "owner")]
+    assert await memories_of(ann) == [("The dog is called Max.", "owner")]
     assert await page.title() == "sexycall"
     assert shown.faults == []
 
@@ -118,8 +92,8 @@ async def test_everything_is_saved_as_a_file_and_erased_at_the_second_press(
     browser: Browser, site: Site
 ) -> None:
     ann, bob = await site.web.account(paid=True), await site.web.account(paid=True)
-    await site.tell(ann, DOG)
-    await site.tell(bob, "The caller is Bob.")
+    await tell(ann, DOG)
+    await tell(bob, "The caller is Bob.")
     shown = await looked(browser, site, ann)
     page = shown.page
     async with page.expect_download() as downloading:
@@ -131,11 +105,11 @@ async def test_everything_is_saved_as_a_file_and_erased_at_the_second_press(
     await page.get_by_role("button", name="Erase everything").click()
     await page.get_by_label("Remember what I say").focus()
     await page.get_by_role("button", name="Erase everything").click()
-    assert await site.memories_of(ann), "looking elsewhere took the first press back"
+    assert await memories_of(ann), "looking elsewhere took the first press back"
     await page.get_by_role("button", name="Really erase everything?").click()
     await expect(page.get_by_text("Erased. Nothing is remembered.")).to_be_focused()
-    assert await site.memories_of(ann) == []
-    assert len(await site.memories_of(bob)) == 1
+    assert await memories_of(ann) == []
+    assert len(await memories_of(bob)) == 1
     await expect(page.get_by_role("button", name="Save as a file")).to_be_hidden()
     assert shown.faults == []
 
@@ -160,14 +134,14 @@ async def test_memory_scope_and_retention_are_chosen_and_saved(
     ).to_be_visible()
     await save.click()
     await expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
-    said = await site.settings_of(ann)
+    said = await settings_of(ann)
     assert (said["memory"], said["retention"]) == (None, "none"), "only what was changed"
 
     await mode.select_option("In later calls too")
     await scope.select_option("Every character")
     await save.click()
     await expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
-    said = await site.settings_of(ann)
+    said = await settings_of(ann)
     assert (said["memory"], said["memoryScope"]) == ("lasting", "shared")
     await mode.select_option("During the call only")
     await expect(page.get_by_text("Nothing is written down.")).to_be_visible()
@@ -190,7 +164,7 @@ async def test_trouble_is_told_in_words_and_the_next_look_is_a_fresh_one(
     browser: Browser, site: Site
 ) -> None:
     ann = await site.web.account(paid=True)
-    await site.tell(ann, DOG)
+    await tell(ann, DOG)
     shown = await looked(browser, site, ann)
     page = shown.page
     await ann.web.client.delete("/api/memories", headers=ann.headers)

@@ -2,61 +2,32 @@
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from control_plane.store import phone
-from local.web_assets import ensure_web_assets
 from shared.db import transaction
-from tests.e2e.browser import CallPage, open_page, run_chromium
-from tests.e2e.served_app import served
-from tests.web_process import (
-    Caller,
-    Media,
-    Web,
-    running_web,
-    session_token,
-    unused_port,
-    web_settings,
-)
+from tests.e2e import account_site
+from tests.e2e.account_site import Site, running_site
+from tests.e2e.browser import CallPage
+from tests.web_process import Caller
 
-ROOT = Path(__file__).resolve().parents[2]
+browser = account_site.browser
+
 OURS = "+49305550100"
 THEIRS = "+49301234567"
 
 
 @pytest_asyncio.fixture
-async def web(db_dsn: str) -> AsyncIterator[Web]:
-    ensure_web_assets(ROOT, print)
-    nowhere = Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, long enough")
-    settings = web_settings(
-        db_dsn, nowhere, anonymous_requests_per_minute=1_000, phone_numbers=f"{OURS}, +1555"
-    )
-    async with running_web(settings) as running:
+async def site(db_dsn: str) -> AsyncIterator[Site]:
+    async with running_site(db_dsn, phone_numbers=f"{OURS}, +1555") as running:
         yield running
 
 
-@pytest_asyncio.fixture
-async def base_url(web: Web) -> AsyncIterator[str]:
-    async with served(web.app) as address:
-        yield address
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with run_chromium(microphone=None) as running:
-        yield running
-
-
-async def looked(browser: Browser, base_url: str, caller: Caller) -> CallPage:
-    """Logged in, with the telephones unfolded."""
-    token = session_token(sub=caller.account.email)
-    shown = await open_page(browser, base_url, path=f"/#token={token}")
-    await shown.wait_phase("idle")
-    await shown.page.get_by_text("Call by telephone", exact=True).click()
+async def looked(browser: Browser, site: Site, caller: Caller) -> CallPage:
+    shown = await site.unfolded(browser, caller, "Call by telephone")
     await expect(shown.page.get_by_text(f"Our number: {OURS}, +1555")).to_be_visible()
     return shown
 
@@ -70,18 +41,16 @@ async def add(page: Page, number: str) -> None:
     await page.get_by_role("button", name="Add this number").click()
 
 
-async def test_a_number_is_added_verified_and_removed(
-    browser: Browser, web: Web, base_url: str
-) -> None:
-    ann = await web.account(paid=True)
-    shown = await looked(browser, base_url, ann)
+async def test_a_number_is_added_verified_and_removed(browser: Browser, site: Site) -> None:
+    ann = await site.web.account(paid=True)
+    shown = await looked(browser, site, ann)
     page = shown.page
     await add(page, "+49 (30) 123-4567")
     said = page.get_by_text(re.compile(r"from \+49301234567 until .* and enter \d{4} \d{4}\. That"))
     await expect(said).to_be_visible()
     await expect(rows(page)).to_have_text([re.compile("Waits for its code")])
     code = "".join(re.findall(r"enter (\d{4}) (\d{4})", await said.inner_text())[0])
-    async with transaction(web.app.state.services.pool) as tx:
+    async with transaction(site.web.app.state.services.pool) as tx:
         assert await phone.take_claim(tx, number=THEIRS, code=code, failures_max=5)
 
     await page.reload()
@@ -97,9 +66,9 @@ async def test_a_number_is_added_verified_and_removed(
     assert shown.faults == []
 
 
-async def test_a_pin_is_set_and_shown_nowhere(browser: Browser, web: Web, base_url: str) -> None:
-    ann = await web.account(paid=True)
-    shown = await looked(browser, base_url, ann)
+async def test_a_pin_is_set_and_shown_nowhere(browser: Browser, site: Site) -> None:
+    ann = await site.web.account(paid=True)
+    shown = await looked(browser, site, ann)
     page = shown.page
     await expect(page.get_by_text("No PIN is set.")).to_be_visible()
     pin = page.get_by_label("PIN of six digits")
@@ -112,11 +81,9 @@ async def test_a_pin_is_set_and_shown_nowhere(browser: Browser, web: Web, base_u
     assert shown.faults == []
 
 
-async def test_what_the_service_refuses_is_told_in_words(
-    browser: Browser, web: Web, base_url: str
-) -> None:
-    ann = await web.account(paid=True)
-    shown = await looked(browser, base_url, ann)
+async def test_what_the_service_refuses_is_told_in_words(browser: Browser, site: Site) -> None:
+    ann = await site.web.account(paid=True)
+    shown = await looked(browser, site, ann)
     page = shown.page
     problem = page.locator("#telephone-problem")
     await add(page, "12 34")
@@ -134,10 +101,7 @@ async def test_what_the_service_refuses_is_told_in_words(
 async def test_without_a_number_of_ours_the_page_offers_no_telephone(
     browser: Browser, db_dsn: str
 ) -> None:
-    nowhere = Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, long enough")
-    async with running_web(web_settings(db_dsn, nowhere)) as web, served(web.app) as base_url:
-        ann = await web.account(paid=True)
-        token = session_token(sub=ann.account.email)
-        shown = await open_page(browser, base_url, path=f"/#token={token}")
-        await shown.wait_phase("idle")
+    async with running_site(db_dsn) as site:
+        ann = await site.web.account(paid=True)
+        shown = await site.unfolded(browser, ann, "Your calls")
         await expect(shown.page.locator("#telephone")).to_be_hidden()

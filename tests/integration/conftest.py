@@ -1,16 +1,13 @@
 """The web process with its real neighbours."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
 
-from local.stack import Stack
 from shared.log import configure_logging
 from tests.cable import Cable, cable_to
-from tests.stack import clean_environment
 from tests.web_process import Media, Web, running_web, unused_port, web_settings
 
 
@@ -18,22 +15,6 @@ from tests.web_process import Media, Web, running_web, unused_port, web_settings
 def _plain_logs() -> None:
     """As in production; the default form prints all local variables, which takes seconds."""
     configure_logging("tests")
-
-
-def _session_fixture(function: Any) -> Any:
-    return pytest_asyncio.fixture(scope="session", loop_scope="session")(function)
-
-
-@_session_fixture
-async def media(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Media]:
-    """A livekit-server for the session."""
-    async with Stack.start(
-        data_dir=tmp_path_factory.mktemp("livekit"),
-        environment=clean_environment(),
-        only=("livekit",),
-    ) as running:
-        env = running.env
-        yield Media(env["LIVEKIT_URL"], env["LIVEKIT_API_KEY"], env["LIVEKIT_API_SECRET"])
 
 
 @pytest.fixture

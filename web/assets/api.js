@@ -28,6 +28,7 @@ export function createApi({ token, fetch = globalThis.fetch.bind(globalThis) }) 
     characters: () => ask('GET', '/api/characters'),
     report: (report) => ask('POST', '/api/reports', report),
     stateAge: (isAdult) => ask('POST', '/api/age', { isAdult }),
+    calls: (page) => ask('GET', `/api/calls?page=${page}`),
     call: (callId) => ask('GET', `/api/calls/${encodeURIComponent(callId)}`),
     recording: (callId) => ask('GET', `/api/calls/${encodeURIComponent(callId)}/recording`),
     deleteRecording: (callId) =>

@@ -8,6 +8,7 @@ import { showCall, showMeter } from './call_view.js';
 import { CaptionsView } from './captions_view.js';
 import { LoginView } from './login_view.js';
 import { MemoryView } from './memory_view.js';
+import { PastCallsView } from './past_calls_view.js';
 import { ProblemView } from './problem_view.js';
 import { RecordedView } from './recorded_view.js';
 import { RecordingView } from './recording_view.js';
@@ -27,13 +28,13 @@ const METER_EVERY_MS = 200; // five looks a second, so that no second is shown l
 const SHOWN = {
   loading: [],
   login: ['login'],
-  idle: ['account', 'setup', 'shop', 'telephone', 'memory'],
+  idle: ['account', 'setup', 'shop', 'telephone', 'memory', 'past-calls'],
   microphone: ['call'],
   asking: ['call'],
   connecting: ['call'],
   ringing: ['call'],
   talking: ['call', 'transcript', 'setup', 'shop'],
-  ended: ['account', 'settlement', 'shop', 'telephone', 'memory', 'transcript'],
+  ended: ['account', 'settlement', 'shop', 'telephone', 'memory', 'past-calls', 'transcript'],
 };
 const PARTS = [...new Set(Object.values(SHOWN).flat())];
 
@@ -51,6 +52,7 @@ const settlement = new SettlementView(api);
 const toasts = new Toasts(part('toasts'));
 const setup = new SetupView({ dialled: dial, edited });
 const memory = new MemoryView(api);
+const pastCalls = new PastCallsView(api);
 const telephone = new TelephoneView(api);
 const shop = new ShopView({ api, inCall: () => call.running });
 
@@ -175,6 +177,7 @@ function leave(words) {
   settlement.close();
   shop.close();
   memory.close();
+  pastCalls.close();
   telephone.close();
   captions.clear();
   call.reset();
