@@ -59,7 +59,6 @@ class GrammarDecoder:
         self._noise = np.random.default_rng(0).normal(
             0.0, ROOM_NOISE_RMS, int(MODEL_RATE_HZ * seconds_max)
         )
-        self._decode(_burst(), voiced_s=1.0)
 
     def words_of(self, pcm: bytes, *, rate_hz: int) -> str:
         """The sentence said in PCM16 mono, or "" when it is none or nobody spoke. Blocks."""
@@ -108,18 +107,6 @@ class Recognizer:
             return words
         longer = [phrase for phrase in self._phrases if phrase.rpartition(" ")[0] == words]
         return longer[0] if len(longer) == 1 else ""
-
-
-def _burst() -> bytes:
-    """
-    A second of hiss between two quiet halves, for the noise filter of a new decoder.
-
-    The filter goes on from one utterance to the next: 11 of 62 first sentences were misheard while
-    it knew nothing, none after this.
-    """
-    samples = np.random.default_rng(0).normal(0.0, ROOM_NOISE_RMS, 2 * MODEL_RATE_HZ)
-    samples[MODEL_RATE_HZ // 2 : -MODEL_RATE_HZ // 2] *= 75
-    return samples.astype("<i2").tobytes()
 
 
 def speech_in(pcm: bytes, *, seconds_max: float) -> HeardSpeech | None:
