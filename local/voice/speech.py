@@ -27,7 +27,7 @@ VOICES = {
     "alloy": EspeakVoice(variant="m6", pitch=52),
     "marin": EspeakVoice(variant="f4", pitch=52),
     # Of 15 sounds the one that the recognizer is surest of. Of "m2" it took a fifth of all
-    # "tell me a story" for another phrase while its filter was new, on some machines always the same.
+    # "tell me a story" for another phrase while its filter was new, on some machines all the time.
     "caller": EspeakVoice(variant="m6", pitch=48),
 }
 
