@@ -67,16 +67,19 @@ class Account:
             self.balance -= taken
             self.debt += -amount - taken
 
-    def settle(self, call: Call, upto: int) -> None:
+    def settle(self, call: Call, upto: int, *, asked: int = 0) -> int:
+        """`asked`: what earlier calls of the batch asked for and did not get; then with this one."""
         call.seconds = max(call.seconds, min(upto, call.granted))
         if self.debt or call.granted - call.seconds >= LOW_SECONDS:
-            return
+            return asked
         held = call_cost(call.price, call.granted)
         target = min(call.seconds + WANT_SECONDS, call.cap)
-        reachable = affordable_seconds(call.price, held + self.spendable)
+        reachable = affordable_seconds(call.price, held + max(self.spendable - asked, 0))
         grown = max(call.granted, min(target, reachable))
-        self.reserved += call_cost(call.price, grown) - held
+        taken = call_cost(call.price, grown) - held
+        self.reserved += taken
         call.granted = grown
+        return asked + max(call_cost(call.price, target) - held, 0) - taken
 
     def close(self, call: Call, upto: int) -> None:
         call.seconds = max(call.seconds, min(upto, call.granted))
@@ -166,12 +169,13 @@ class ChargingMachine(RuleBasedStateMachine):
             known = self.account.calls.get(call_id)
             reports.append((call_id, (known.epoch if known else 0) + behind, upto))
         self.bench.settle(reports, WANT_SECONDS, LOW_SECONDS)
+        asked = 0
         for call_id in sorted({report[0] for report in reports}):
             call = self.account.calls.get(call_id)
             mine = [report for report in reports if report[0] == call_id]
             epoch, upto = max((report[1], report[2]) for report in mine)
             if call and call.is_open and epoch == call.epoch > 0:
-                self.account.settle(call, upto)
+                asked = self.account.settle(call, upto, asked=asked)
 
     @rule(call_id=calls, upto=st.integers(0, 90), behind=st.sampled_from([0, 0, 0, -1, None]))
     def close(self, call_id: UUID, upto: int, behind: int | None) -> None:
@@ -226,5 +230,27 @@ def test_any_history_ends_in_the_rows_of_the_model(db_dsn: str) -> None:
                 suppress_health_check=list(HealthCheck),
             ),
         )
+    finally:
+        bench.close()
+
+
+def test_a_batch_gives_no_call_what_an_earlier_one_asks_for(db_dsn: str) -> None:
+    """Not even the part of a second that the earlier one cannot use: one sum, no loop, no bill."""
+    bench = LedgerBench(db_dsn)
+    try:
+        machine = type("Machine", (ChargingMachine,), {"bench": bench})()
+        machine.open_account(amount=51_030)
+        dear, cheap = (
+            machine.authorize(price=100_000, cap=200),
+            machine.authorize(price=59, cap=200),
+        )
+        for call_id in (dear, cheap):
+            machine.start_or_take_over(call_id, "one")
+        machine.settle([(dear, 30, 0), (cheap, 30, 0)])
+        machine.rows_equal_the_model()
+        assert [call.granted for call in machine.account.calls.values()] == [30, 30]
+        machine.settle([(cheap, 30, 0)])
+        machine.rows_equal_the_model()
+        assert machine.account.calls[cheap].granted == 60, "alone it gets it"
     finally:
         bench.close()
