@@ -68,7 +68,7 @@ class Account:
             self.debt += -amount - taken
 
     def settle(self, call: Call, upto: int, *, asked: int = 0) -> int:
-        """`asked`: what earlier calls of the batch asked for and did not get; then with this one."""
+        """`asked`: what earlier calls of the batch asked for and did not get; then with this."""
         call.seconds = max(call.seconds, min(upto, call.granted))
         if self.debt or call.granted - call.seconds >= LOW_SECONDS:
             return asked
