@@ -1,8 +1,8 @@
 """
 Speech to text with pocketsphinx: which of the persona's phrases was said.
 
-Open dictation of a robot voice is useless; a grammar of two dozen phrases was right 268 times of
-268 over eight voices, in about 30 ms. What is none of them comes back as no words, not as the
+Open dictation of a robot voice is useless; a grammar of two dozen phrases is right 143 times of 144
+over six voices, in about 25 ms. What is none of the phrases comes back as no words, not as the
 nearest phrase.
 """
 
@@ -23,8 +23,8 @@ MODEL_FRAME_HZ = 100
 # noise 107 of 144 phrases were right, with this much 143.
 ROOM_NOISE_RMS = 40.0
 
-# Right phrases scored 0.48 and more, median 0.67; forced ones 0.48 and less, median 0.33. A forced
-# phrase often leaves most of the speech to silence, which the second limit catches.
+# Right phrases scored 0.53 and more, forced ones 0.60 and less with a median of 0.32. A forced
+# phrase also leaves most of the speech to silence, which the second limit catches.
 SCORE_MIN = 0.46
 COVERED_SPEECH_MIN = 0.5
 
@@ -34,10 +34,6 @@ HEARD_S_MAX = 12
 SILENT_RMS = 90.0
 FRAME_SAMPLES = MODEL_RATE_HZ // 50  # 20 ms
 _SEARCH = "sentences"  # a name that the decoder wants for its grammar
-
-# A little wider than the defaults (1e-48, 7e-29), which lose the right phrase early for good, and
-# without the second pass, which prefers long words: "are you a real person" for "tell me a story".
-_BEAMS = {"beam": 1e-55, "pbeam": 1e-55, "wbeam": 1e-35, "bestpath": False}
 MARGIN_FRAMES = 20  # kept around the speech: fewer lose quiet first and last sounds
 
 
@@ -53,7 +49,7 @@ class GrammarDecoder:
     def __init__(self, grammar: str, *, score_min: float, seconds_max: float) -> None:
         self._lock = threading.Lock()
         self._score_min, self._seconds_max = score_min, seconds_max
-        self._decoder: Any = Decoder(lm=None, loglevel="FATAL", **_BEAMS)
+        self._decoder: Any = Decoder(lm=None, loglevel="FATAL")
         self._decoder.add_jsgf_string(_SEARCH, grammar)
         self._decoder.activate_search(_SEARCH)
         self._noise = np.random.default_rng(0).normal(
