@@ -25,7 +25,9 @@ async def outage(rough_stack: Stack) -> AsyncIterator[tuple[CallResult, CallResu
     """A call that goes on while the control plane is away, and one that ends meanwhile."""
     async with (
         talk(rough_stack, lasting(WEB_AWAY_S + 5.5)) as ann,
-        talk(rough_stack, lasting(15.5)) as bob,
+        talk(
+            rough_stack, lasting(WEB_AWAY_S - 0.5)
+        ) as bob,  # late: who hangs up waits 15 s to settle
     ):
         await asyncio.gather(ann.heard(2.5), bob.heard(2))
         await rough_stack.stop_process("web")
