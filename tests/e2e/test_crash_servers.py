@@ -17,6 +17,7 @@ from tests.e2e.talk import HELLO, lasting, talk
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WEB_AWAY_S = 20
+LATE_S = 19.5  # who hangs up waits 15 s for the bill
 MEDIA_GONE_WITHIN_S = 30  # the engine's attempts to reconnect, then the limit of the call
 
 
@@ -25,9 +26,7 @@ async def outage(rough_stack: Stack) -> AsyncIterator[tuple[CallResult, CallResu
     """A call that goes on while the control plane is away, and one that ends meanwhile."""
     async with (
         talk(rough_stack, lasting(WEB_AWAY_S + 5.5)) as ann,
-        talk(
-            rough_stack, lasting(WEB_AWAY_S - 0.5)
-        ) as bob,  # late: who hangs up waits 15 s to settle
+        talk(rough_stack, lasting(LATE_S)) as bob,
     ):
         await asyncio.gather(ann.heard(2.5), bob.heard(2))
         await rough_stack.stop_process("web")
