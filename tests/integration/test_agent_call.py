@@ -74,7 +74,7 @@ async def test_exactly_the_credit_of_a_call_is_used_with_warning_and_goodbye(rig
     caller = await rig.ring(call)
     await until(lambda: call.closed, deadline_s=45)
     ended_s = time.monotonic()
-    await until(lambda: caller.rpcs and "ended" in caller.notice_kinds)
+    await until(lambda: "pg.error" in dict(caller.rpcs) and "ended" in caller.notice_kinds)
     await caller.leave()
     assert (call.seconds, call.end_reason) == (27, "credit_exhausted")
     assert abs(ended_s - caller.first_heard_s - 27) < 1.0
