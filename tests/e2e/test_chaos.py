@@ -7,12 +7,17 @@ real one holds media calls. Both compare the bills with the callers' own account
 
 from pathlib import Path
 
+import pytest
+
 from local.chaos.media_storm import MediaStorm
 from local.chaos.truth import Fate
 from local.chaos.virtual_storm import VirtualStorm
 from local.commands.chaos import PARTS
 from local.stack import Stack
 from tests.stack import clean_environment
+
+# Each takes over a minute where nothing else runs.
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_virtual_calls_under_faults_are_billed_exactly_or_less(tmp_path: Path) -> None:
