@@ -171,6 +171,11 @@ async def running_web(
         await db.close()
 
 
+def no_media_server() -> Media:
+    """An address at which no livekit-server answers."""
+    return Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, but long enough")
+
+
 def unused_port() -> int:
     """A port nobody listens on right now."""
     with socket.socket() as probe:

@@ -47,9 +47,9 @@ update topups set checkout_id = coalesce($2, checkout_id),
 where id = $1
 """
 
-# A payment that was made is the last word of it, unless it fails after all.
 TAKE_BACK = "delete from topups where id = $1 and state = 'intended'"
 
+# A payment that was made is the last word of it, unless it fails after all.
 MOVE = """
 update topups set state = $2, failure = $3, updated_at = clock_timestamp()
 where id = $1 and state <> $2 and (state <> 'paid' or $4)

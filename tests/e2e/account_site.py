@@ -16,9 +16,9 @@ from tests.web_process import (
     Caller,
     Media,
     Web,
+    no_media_server,
     running_web,
     session_token,
-    unused_port,
     web_settings,
 )
 
@@ -47,10 +47,8 @@ async def running_site(
 ) -> AsyncIterator[Site]:
     """`media` is for who places calls."""
     ensure_web_assets(ROOT, print)
-    nowhere = Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, long enough")
-    changed = web_settings(
-        db_dsn, media or nowhere, anonymous_requests_per_minute=1_000, **settings
-    )
+    where = media or no_media_server()
+    changed = web_settings(db_dsn, where, anonymous_requests_per_minute=1_000, **settings)
     async with running_web(changed) as web, served(web.app) as base_url:
         yield Site(web, base_url)
 

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from shared.log import configure_logging
 from tests.cable import Cable, cable_to
-from tests.web_process import Media, Web, running_web, unused_port, web_settings
+from tests.web_process import Media, Web, no_media_server, running_web, web_settings
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,7 +20,7 @@ def _plain_logs() -> None:
 @pytest.fixture
 def no_media() -> Media:
     """An address at which no livekit-server answers."""
-    return Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, but long enough")
+    return no_media_server()
 
 
 @pytest_asyncio.fixture

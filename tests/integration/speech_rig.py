@@ -14,7 +14,7 @@ from control_plane.speech.retention import Retention
 from tests import builders
 from tests.fakes.providers.gemini import GeminiServer
 from tests.fakes.providers.openai_speech import OpenAiServer
-from tests.web_process import Caller, Media, Web, running_web, unused_port, web_settings
+from tests.web_process import Caller, Web, no_media_server, running_web, web_settings
 
 TEXT = "This is what the provider says. It takes a moment or two."  # 57 characters
 PRICE = 4  # credits a character, of the model `openai`
@@ -106,7 +106,7 @@ def provider_settings(openai: OpenAiServer, gemini: GeminiServer) -> dict[str, A
 
 @asynccontextmanager
 async def speaking_web(db_dsn: str, folder: Path, **changes: Any) -> AsyncIterator[Speaking]:
-    media = Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, but long enough")
+    media = no_media_server()
     async with OpenAiServer().running() as openai, GeminiServer().running() as gemini:
         settings = web_settings(
             db_dsn,

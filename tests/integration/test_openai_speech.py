@@ -23,7 +23,7 @@ from tests.fakes.reading_voice import CHARS_PER_S, ReadingVoice, reading_voice
 from tests.integration.program import Program, program_of, until
 from tests.integration.served_web import served_program
 from tests.stack import with_database
-from tests.web_process import Media, unused_port
+from tests.web_process import Media, no_media_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,7 +52,7 @@ async def served(
 
 @pytest.fixture(scope="module")
 def no_media_here() -> Media:
-    return Media(f"ws://127.0.0.1:{unused_port()}", "key", "a secret of nobody, but long enough")
+    return no_media_server()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

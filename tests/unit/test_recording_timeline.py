@@ -2,12 +2,7 @@
 
 from array import array
 
-from agent.recording.timeline import (
-    JITTER_SAMPLES,
-    LANE_SAMPLES_MAX,
-    Side,
-    Timeline,
-)
+from agent.recording.timeline import JITTER_SAMPLES, LANE_SAMPLES_MAX, Side, Timeline
 from agent.sound import RATE_HZ
 
 PIECE = RATE_HZ // 10  # as long as the pieces of real calls
